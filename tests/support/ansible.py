@@ -1,0 +1,73 @@
+"""Runs the real `ansible` and `ansible-playbook` commands and reads what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.paths import CHECKOUT, VENV_BIN
+
+RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command answered, and the seconds it took."""
+
+    code: int
+    output: str
+    seconds: float
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The module's result of an ad hoc run on one host."""
+        answer: dict[str, Any] = json.loads(self.output.partition(" => ")[2].partition("\n[")[0])
+        return answer
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """The count of changed tasks of each host, from a playbook's recap."""
+        return {host: int(count) for host, count in RECAP.findall(self.output)}
+
+
+def run(command: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float, cwd: Path = CHECKOUT) -> Run:
+    """Run a command to its end, standard error joined to its output. Raises `subprocess.TimeoutExpired`."""
+    began = time.monotonic()
+    process = subprocess.run(
+        command,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **(env or {})},
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Run(process.returncode, process.stdout, time.monotonic() - began)
+
+
+def module(
+    name: str,
+    options: Mapping[str, Any],
+    *flags: str,
+    kubeconfig: Path,
+    prefix: Sequence[str] = (),
+    timeout: float = 180,
+) -> Run:
+    """Run a module of the collection ad hoc on localhost, as a user types it; `prefix` may change who runs it."""
+    ad_hoc = [str(VENV_BIN / "ansible"), "localhost", "-m", f"slipway.cloud.{name}", "-a", json.dumps(options)]
+    return run([*prefix, *ad_hoc, *flags], env={"KUBECONFIG": str(kubeconfig)}, timeout=timeout)
+
+
+def playbook(name: str, *arguments: str, timeout: float = 900) -> Run:
+    """Run one of the project's playbooks on the test bed."""
+    command = [str(VENV_BIN / "ansible-playbook"), "-i", "inventories/testbed", f"playbooks/{name}.yml", *arguments]
+    return run(command, timeout=timeout)
