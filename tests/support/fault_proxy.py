@@ -18,13 +18,15 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.api_server import ApiServer
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.api_server import ApiServer
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
@@ -293,9 +295,6 @@ class Exchange(BaseHTTPRequestHandler):
         while self.connection.recv(4096):
             pass
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: `FaultProxy.seen` records."""
-
     def _serve(self) -> None:
         self._body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         watch = parse_qs(urlsplit(self.path).query).get("watch", [""])[0] in ("1", "true", "True")
@@ -306,7 +305,7 @@ class Exchange(BaseHTTPRequestHandler):
         else:
             self.relay()
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815  (the base class wants these names)
 
     def _ask_upstream(self) -> http.client.HTTPResponse:
         proxy = self.server.proxy
