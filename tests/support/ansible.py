@@ -34,9 +34,15 @@ class Run:
         return answer
 
     @property
-    def changed(self) -> dict[str, int]:
-        """The count of changed tasks of each host, from a playbook's recap."""
-        return {host: int(count) for host, count in RECAP.findall(self.output)}
+    def changed(self) -> list[str]:
+        """The hosts of all recaps on which something was changed, with the count of tasks."""
+        return [f"{host}: {count}" for host, count in RECAP.findall(self.output) if count != "0"]
+
+
+def clean_environment() -> dict[str, str]:
+    """This environment without what molecule, make or an Ansible above would have these commands do."""
+    foreign = ("ANSIBLE_", "MAKE", "MFLAGS", "MOLECULE_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
 def run(command: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float, cwd: Path = CHECKOUT) -> Run:
@@ -44,7 +50,7 @@ def run(command: Sequence[str], *, env: Mapping[str, str] | None = None, timeout
     began = time.monotonic()
     process = subprocess.run(
         command,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **(env or {})},
+        env={**clean_environment(), "ANSIBLE_NOCOLOR": "1", **(env or {})},
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

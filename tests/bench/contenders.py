@@ -1,0 +1,131 @@
+"""Who creates and deletes clusters in the benchmark, and what is measured of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from tests.support.ansible import module
+from tests.support.kubernetes import succeed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tests.support.kubernetes import Kubernetes, Object
+
+
+@dataclass(frozen=True)
+class Case:
+    """So many clusters of so many pods each."""
+
+    title: str
+    clusters: int
+    replicas: int
+
+    @property
+    def names(self) -> list[str]:
+        """The clusters' names."""
+        return [f"bench-{number}" for number in range(self.clusters)]
+
+
+CASES = (Case("1 cluster of 30 pods", 1, 30), Case("20 clusters of 1 pod", 20, 1))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds from the first API request to the result, and of the whole command."""
+
+    work: float
+    command: float
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the contenders work."""
+
+    kubernetes: Kubernetes
+    namespace: str
+    image: str
+    scratch: Path
+
+
+class Contender(Protocol):
+    """Creates and deletes the clusters of a case and returns when they are available, or gone with their pods."""
+
+    name: str
+
+    def create(self, case: Case, site: Site) -> Timing:
+        """Create and wait."""
+
+    def delete(self, case: Case, site: Site) -> Timing:
+        """Delete and wait."""
+
+
+class Slipway:
+    """`ansible localhost -m slipway.cloud.cluster`; the module reports when each phase was reached."""
+
+    name = "Slipway"
+
+    def create(self, case: Case, site: Site) -> Timing:
+        """One task for all clusters."""
+        return self._run({"image": site.image, "replicas": case.replicas}, "available", case, site)
+
+    def delete(self, case: Case, site: Site) -> Timing:
+        """One task for all clusters."""
+        return self._run({"state": "absent"}, "pods_gone", case, site)
+
+    def _run(self, options: Object, phase: str, case: Case, site: Site) -> Timing:
+        clusters = [{"name": name, "namespace": site.namespace, **options} for name in case.names]
+        answer = succeed(module("cluster", {"clusters": clusters}, kubeconfig=site.kubernetes.kubeconfig))
+        return Timing(max(cluster["phases"][phase] for cluster in answer.result["clusters"]), answer.seconds)
+
+
+class Kubectl:
+    """`kubectl apply` and `rollout status` of each; `kubectl delete --cascade=foreground`."""
+
+    name = "kubectl"
+
+    def create(self, case: Case, site: Site) -> Timing:
+        """Apply all, then wait for one after the other."""
+        manifest = self._manifest(case, site)
+        status = (["rollout", "status", f"deployment/{name}", f"--namespace={site.namespace}"] for name in case.names)
+        return self._run(["apply", f"--filename={manifest}"], *status, site=site)
+
+    def delete(self, case: Case, site: Site) -> Timing:
+        """Delete all in the foreground, which waits."""
+        manifest = self._manifest(case, site)
+        return self._run(["delete", "--cascade=foreground", f"--filename={manifest}"], site=site)
+
+    def _run(self, *commands: Sequence[str], site: Site) -> Timing:
+        began = time.monotonic()
+        for command in commands:
+            site.kubernetes.kubectl(*command, timeout=180)
+        seconds = time.monotonic() - began
+        return Timing(seconds, seconds)
+
+    def _manifest(self, case: Case, site: Site) -> Path:
+        path = site.scratch / "clusters.json"
+        items = [_deployment(name, case, site) for name in case.names]
+        path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+        return path
+
+
+CONTENDERS: tuple[Contender, ...] = (Slipway(), Kubectl())
+
+
+def _deployment(name: str, case: Case, site: Site) -> Object:
+    labels = {"app": name}
+    container = {"name": "main", "image": site.image, "imagePullPolicy": "IfNotPresent"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": site.namespace},
+        "spec": {
+            "replicas": case.replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }

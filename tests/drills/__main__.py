@@ -1,0 +1,53 @@
+"""`python -m tests.drills NAME`: run what is still to be done of a drill; its results go to docs/results/NAME.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from tests.drills import kill_up
+from tests.drills.results import FAILED, PASSED, Result, parse, render, still_to_do
+from tests.support.paths import RESULTS
+from tests.support.record import commit, today
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DRILLS = {"kill-up": kill_up}
+
+
+def perform(step: str, action: Callable[[], str]) -> Result:
+    """Run one step and tell what came of it."""
+    began = time.monotonic()
+    try:
+        outcome, notes = PASSED, action()
+    except AssertionError as error:
+        print(error, file=sys.stderr)
+        outcome, notes = FAILED, str(error).strip().splitlines()[-1]
+    seconds = f"{time.monotonic() - began:.0f}"
+    return Result(step, outcome, seconds, commit(), today(), notes.replace("|", "/"))
+
+
+def main() -> int:
+    """Return the exit code: 1 where a step failed, 2 for a drill that does not exist."""
+    parser = argparse.ArgumentParser(prog="make drill", epilog=f"Drills: {', '.join(DRILLS)}")
+    parser.add_argument("name", nargs="?", choices=DRILLS, metavar="NAME")
+    name = parser.parse_args().name
+    if not name:
+        parser.print_help()
+        return 2
+    drill, page = DRILLS[name], RESULTS / f"{name}.md"
+    steps = drill.steps()
+    results = {result.step: result for result in parse(page.read_text() if page.exists() else "")}
+    for step in still_to_do(steps, results.values()):
+        results[step] = perform(step, steps[step])
+        print(f"{name} {step}: {results[step].outcome}, {results[step].notes}", flush=True)
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        page.write_text(render(drill.TITLE, (results[each] for each in steps if each in results)))
+    return 0 if all(result.outcome == PASSED for result in results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""`make up` and everything it started killed at moments spread over its run; the next `make up` must end well."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.support.kubernetes import succeed
+from tests.support.make import Make
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TITLE = "Drill kill-up: make up killed by SIGKILL, then run again"
+MOMENTS = 10
+
+
+def steps() -> dict[str, Callable[[], str]]:
+    """One step for each tenth of the run's duration."""
+    return {f"{number} of {MOMENTS}": partial(killed_in_tenth, number) for number in range(1, MOMENTS + 1)}
+
+
+def killed_in_tenth(number: int) -> str:
+    """Kill within this part of the run, bring it up again; return what happened."""
+    make = Make("k")
+    succeed(make.down())
+    seed = secrets.randbelow(1 << 32)
+    whole = make.up_seconds
+    moment = (number - 1 + random.Random(seed).random()) / MOMENTS * whole
+    said = make.up_killed_after(moment)
+    again = succeed(make.up())
+    succeed(make.down())
+    last = next((line for line in reversed(said.splitlines()) if line.startswith("TASK")), "before the first task")
+    return f"killed after {moment:.1f} of {whole:.0f} s ({last.strip('* ')}); up again in {again.seconds:.0f} s"

@@ -1,0 +1,20 @@
+"""The benchmark in its short form: as fast as kubectl, within what two rounds can tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.bench.contenders import Site
+from tests.bench.measure import rounds, too_slow
+from tests.bench.report import table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.kubernetes import Kubernetes
+
+
+def test_as_fast_as_kubectl(kubernetes: Kubernetes, namespace: str, pause: str, tmp_path: Path) -> None:
+    samples = list(rounds(2, Site(kubernetes, namespace, pause, tmp_path)))
+    print(table(samples))
+    assert too_slow(samples, bound=1.5) == []

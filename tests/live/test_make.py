@@ -1,0 +1,71 @@
+"""`make up` and `make down`, with a third set of VMs: killed in the middle, run twice, and gone without a trace."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.ansible import Run, run
+from tests.support.kubernetes import succeed
+from tests.support.make import Make
+from tests.support.traces import left_behind, traces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VM_SET = "k"
+OTHER_SETS = rf"slipway-(?!{VM_SET}\b)|(?<!{VM_SET}-)node\d"
+
+
+def other_machines() -> set[str]:
+    """The running VMs of other sets, each by its process and the time of its start."""
+    listing = run(["ps", "-C", "systemd-nspawn", "-o", "pid=,lstart=,args="], timeout=10).output
+    return {line for line in listing.splitlines() if f"{VM_SET}-node" not in line}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was there before, and the `make up` that followed a killed one."""
+
+    make: Make
+    before: dict[str, set[str]]
+    up: Run
+
+
+@pytest.fixture(scope="module")
+def story() -> Iterator[Story]:
+    """Start from nothing, kill one run of `make up` at a random moment, then run it to its end."""
+    make = Make(VM_SET)
+    succeed(make.down())
+    before = traces(ignore=OTHER_SETS)
+    seed = int(os.environ.get("SLIPWAY_SEED") or secrets.randbelow(1 << 32))
+    moment = random.Random(seed).uniform(0, make.up_seconds)
+    said = make.up_killed_after(moment)
+    print(f"SLIPWAY_SEED={seed}: killed after {moment:.1f} s, at: {said[-300:]}")
+    try:
+        yield Story(make, before, make.up())
+    finally:
+        make.down()
+
+
+def test_up_after_a_killed_one(story: Story) -> None:
+    succeed(story.up)
+
+
+def test_up_again_changes_nothing(story: Story) -> None:
+    again = succeed(story.make.up())
+    assert again.changed == []
+    assert again.seconds <= 90
+
+
+def test_down_leaves_nothing_and_others_alone(story: Story) -> None:
+    others = other_machines()
+    succeed(story.make.down())
+    assert story.make.processes() == {}
+    assert left_behind(story.before, traces(ignore=OTHER_SETS)) == {}
+    assert others <= other_machines()
