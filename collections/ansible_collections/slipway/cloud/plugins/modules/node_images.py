@@ -28,7 +28,7 @@ options:
         required: true
       archive:
         description:
-          - Path on the node of a docker-archive that holds this one image.
+          - Path on the node of a docker-archive that holds this one image; a relative one is below O(directory).
           - May be left out, or not be there, while the node has the image.
         type: path
       sha256:
@@ -39,6 +39,10 @@ options:
           - Digest of the image's configuration, which is the image's ID, as C(sha256:) and hexadecimal digits.
           - The default is read from the archive; without one, images are compared by name alone.
         type: str
+  directory:
+    description: Directory on the node that holds the archives.
+    type: path
+    default: /
   pinned:
     description: Whether the images are kept from garbage collection.
     type: bool
@@ -81,9 +85,11 @@ EXAMPLES = r"""
   slipway.cloud.node_images:
     images:
       - name: slipway.local/python-base:6f0f2f3a9c1d
+        archive: python-base-6f0f2f3a9c1d.tar
         digest: sha256:08cb48735a909bf6a95eec8d3ab04d435bfb5fb6bc3e9880d17d2d50dc8b9d73
+    directory: /var/lib/slipway/images
   check_mode: true
-  register: _example_lacks
+  register: node_lacks  # node_lacks.needed are the archives to copy
 """
 
 RETURN = r"""
@@ -93,6 +99,12 @@ missing:
   type: list
   elements: str
   sample: [registry.k8s.io/pause:3.10.2]
+needed:
+  description: Paths on the node of missing images' archives that are not there.
+  returned: always
+  type: list
+  elements: str
+  sample: [/var/lib/slipway/images/python-base-6f0f2f3a9c1d.tar]
 pinned:
   description: Names of the images that the node had and that were pinned.
   returned: always
@@ -106,10 +118,18 @@ unpinned:
 """
 
 import typing as t
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._node_images import Ctr, Image, NodeImagesError, ensure_images
+from ..module_utils._node_images import Ctr, Image, NodeImagesError, ensure_images, has_archive
+
+
+def image_of(options: dict[str, str | None], directory: Path) -> Image:
+    given = {key: value for key, value in options.items() if value}
+    if "archive" in given:
+        given["archive"] = str(directory / given["archive"])
+    return Image(**given)
 
 
 def main() -> t.NoReturn:
@@ -126,6 +146,7 @@ def main() -> t.NoReturn:
                     "digest": {"type": "str"},
                 },
             },
+            "directory": {"type": "path", "default": "/"},
             "pinned": {"type": "bool", "default": True},
             "supersede": {"type": "bool", "default": False},
             "ctr": {"type": "path", "default": "ctr"},
@@ -140,10 +161,11 @@ def main() -> t.NoReturn:
         address=options["address"],
         namespace=options["containerd_namespace"],
     )
+    wanted = [image_of(image, Path(options["directory"])) for image in options["images"]]
     try:
         plan = ensure_images(
             ctr,
-            [Image(**{key: value or "" for key, value in image.items()}) for image in options["images"]],
+            wanted,
             pinned=options["pinned"],
             supersede=options["supersede"],
             check_mode=module.check_mode,
@@ -155,6 +177,7 @@ def main() -> t.NoReturn:
     module.exit_json(
         changed=plan.changed,
         missing=missing,
+        needed=[image.archive for image in plan.missing if not has_archive(image)],
         pinned=plan.pin,
         unpinned=plan.unpin,
         diff={"before": "", "after": "".join(f"{verb} {name}\n" for verb, names in actions.items() for name in names)},
