@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: cache_path
-author: Slipway contributors
+author: Slipway contributors (@slipway)
 version_added: 1.0.0
 short_description: Path below Slipway's cache directory
 description:
@@ -37,11 +37,13 @@ _raw:
 
 import os
 import typing as t
-from collections.abc import Mapping
 from pathlib import Path
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def cache_path(term: str, *, environ: Mapping[str, str]) -> str:

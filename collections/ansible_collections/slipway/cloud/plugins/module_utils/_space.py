@@ -12,16 +12,17 @@ from pathlib import Path
 _MIB = 1024 * 1024
 
 
-class NotEnoughSpaceError(Exception):
+class SpaceError(Exception):
     """What needs how much, where, and what to do."""
 
 
-def require_space(path: Path, mib: int, what: str) -> None:
-    """Raise NotEnoughSpaceError unless ``mib`` MiB are free where ``path`` is, or will be; ``what`` needs them."""
-    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+def require_space(path: str | Path, mib: int, what: str) -> None:
+    """Raise SpaceError unless ``mib`` MiB are free where ``path`` is, or will be; ``what`` needs them."""
+    target = Path(path).absolute()
+    existing = next(parent for parent in (target, *target.parents) if parent.exists())
     free = shutil.disk_usage(existing).free // _MIB
     if free < mib:
-        raise NotEnoughSpaceError(
-            f"{what} needs {mib} MiB below {path}, where {free} MiB are free: "
+        raise SpaceError(
+            f"{what} needs {mib} MiB in {target}, where {free} MiB are free: "
             "free some space, or let XDG_CACHE_HOME name a directory on a larger file system."
         )
