@@ -1,0 +1,87 @@
+# `make` alone lists what there is. Everything runs from the virtual environment .venv, which is made when needed.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VM_SET ?= main
+INVENTORY ?= local
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+up down status: INVENTORY := testbed
+play = ansible-playbook -i inventories/$(INVENTORY) $(if $(filter testbed,$(INVENTORY)),-e vm_set=$(VM_SET))
+junit = $(if $(SLIPWAY_JUNIT),--junit-xml=$(SLIPWAY_JUNIT))
+
+##@ Try it out, on VMs made here (VM_SET=main)
+up: venv ## Kubernetes on VMs, and the main job shown on it (WORKERS=2)
+	$(play) $(if $(WORKERS),-e vm_workers=$(WORKERS)) playbooks/vms.yml playbooks/site.yml \
+	  $(if $(filter main,$(VM_SET)),playbooks/demo.yml) playbooks/status.yml
+
+down: venv ## Remove the VMs, and all they left on this machine
+	$(play) -e vm_state=absent playbooks/vms.yml
+
+status: venv ## Nodes, versions, addresses and the line to paste to use kubectl
+	@$(play) playbooks/status.yml
+
+##@ Use it (INVENTORY=local)
+site: venv ## Install on the hosts of an inventory
+	$(play) playbooks/site.yml
+
+kubeconfig: venv ## Merge the context into your own kubeconfig (CONTEXT=name)
+	@$(play) -e kubeconfig_name=$(or $(CONTEXT),$(error say under which name: make $@ CONTEXT=name)) playbooks/kubeconfig.yml
+
+refresh: venv ## Rebuild the image of a role if its sources changed, and roll it out (ROLE=name)
+	$(play) -e refresh_role=$(or $(ROLE),$(error say which: make $@ ROLE=name)) playbooks/refresh.yml
+
+bundle: venv ## Build or fetch the binaries and images of Kubernetes
+	$(play) playbooks/bundle.yml
+
+##@ Test it
+test: dev ## Every stage of tests/stages.toml, as root (KEEP=1 keeps the VMs for the next run)
+	@python tests/stages.py
+
+lint: dev next ## ruff, mypy, yamllint, ansible-lint, ansible-test sanity, the engine's imports
+	@python tools/lint.py
+
+unit: dev next ## No network, no root; with the newest ansible-core too
+	pytest $(junit)
+	[ ! -d $(CACHE)/venv-next ] || $(CACHE)/venv-next/bin/pytest $(junit:.xml=-next.xml)
+
+integration: dev ## Against etcd and kube-apiserver of the bundle, with faults between
+	pytest tests/integration $(junit)
+
+packaging: dev ## The collection's tarball, installed into an empty place
+	pytest tests/packaging $(junit)
+
+molecule: dev ## The whole site on VMs of its own, then the live suites (KEEP=1)
+	molecule test $(if $(KEEP),--destroy=never)
+
+bench: dev ## This and kubectl in turns, on the VMs of make up
+	pytest tests/bench $(junit)
+
+drill: dev ## The long and destructive runs, resumable (ONLY=kill-up)
+	pytest tests/drills$(if $(ONLY),/test_$(subst -,_,$(ONLY)).py) $(junit)
+
+##@ Package it, and clean up
+build: venv ## The collection's tarball for Ansible Galaxy, in build/
+	@rm -rf build/collection && mkdir -p build
+	@cp -a collections/ansible_collections/slipway/cloud build/collection
+	@cp -a roles playbooks LICENSE build/collection/
+	ansible-galaxy collection build --force --output-path build build/collection
+
+clean: ## Say what the caches hold and free it
+	@tools/clean .venv build $(CACHE)
+
+help:
+	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  %-13s%s\n", $$1, $$2}' Makefile
+
+venv:
+	@tools/venv .venv requirements/runtime.txt
+
+dev: venv
+	@tools/venv .venv requirements/dev.txt
+
+next:
+	@tools/venv-next $(CACHE)/venv-next requirements/next.txt
+
+.PHONY: $(MAKECMDGOALS) help
