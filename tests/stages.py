@@ -1,4 +1,4 @@
-"""`make test`: the stages of stages.toml one after the other, with their minutes, their slow tests and one closing line."""
+"""`make test`: the stages of stages.toml in turn, with their minutes, their slow tests and one closing line."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def stages(table: Path) -> list[Stage]:
 
 
 def cases(junit: str) -> tuple[Case, ...]:
-    """Read the tests of a report in JUnit's XML. One that failed and whose fixtures failed too is listed once for each."""
+    """Read the tests of a report in JUnit's XML."""
     outcomes: dict[str, t.Literal["failed", "skipped"]] = {"failure": "failed", "error": "failed", "skipped": "skipped"}
     return tuple(
         Case(
