@@ -1,0 +1,122 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Note that this module util is PRIVATE to the collection: it can have breaking changes at any time.
+"""The module cluster's decisions: options in, clusters out; results in, return values out. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._ansible import refuse
+from .engine.cluster import Cluster, cluster_problems, deployment, duplicates, name_problems, reference
+
+if t.TYPE_CHECKING:
+    from .engine.lifecycle import Result
+    from .engine.resources import Object
+
+Item = t.Mapping[str, t.Any]
+
+
+def items_of(params: Item) -> list[Item]:
+    """Return the clusters that the options describe: those of C(clusters), else the single one."""
+    return list(params["clusters"] or []) if params["name"] is None else [params]
+
+
+def texts(values: t.Mapping[str, t.Any] | None, *, what: str, problems: list[str]) -> dict[str, str]:
+    """Return the values as text; a number is taken as it is written, whatever else is no string is a problem."""
+    values = values or {}
+    problems += [
+        f"{what} {key} is {value!r}, which is no string: quote it"
+        for key, value in values.items()
+        if isinstance(value, bool) or not isinstance(value, str | int | float)
+    ]
+    return {str(key): str(value) for key, value in values.items()}
+
+
+def _cluster(item: Item, *, namespace: str, problems: list[str]) -> Cluster:
+    def strings(field: str, values: t.Any) -> dict[str, str]:
+        return texts(values, what=f"cluster {item['name']!r}: {field}", problems=problems)
+
+    cluster = Cluster(
+        name=item["name"],
+        namespace=item["namespace"] or namespace,
+        image=item["image"] or "",
+        image_pull_policy=item["image_pull_policy"],
+        replicas=item["replicas"],
+        command=item["command"],
+        args=item["args"],
+        env=strings("env", item["env"]),
+        labels=strings("labels", item["labels"]),
+        node_selector=strings("node_selector", item["node_selector"]),
+        resources={kind: strings(kind, amounts) for kind, amounts in item["resources"].items()},
+    )
+    problems += cluster_problems(cluster)
+    return cluster
+
+
+def objects_of(items: t.Sequence[Item], *, state: str, namespace: str) -> list[Object]:
+    """Return what the engine is to work on: whole Deployments to make present, else references.
+
+    :param namespace: that of the clusters that name none.
+    :raises InvalidInputError: for all that is wrong, at once.
+    """
+    keys = [(item["namespace"] or namespace, item["name"]) for item in items]
+    problems = duplicates(keys)
+    if state == "present":
+        objects = [deployment(_cluster(item, namespace=namespace, problems=problems)) for item in items]
+    else:
+        problems += [
+            line
+            for key in keys
+            for what, name in zip(("namespace", "name"), key, strict=True)
+            for line in name_problems(what, name)
+        ]
+        objects = [reference(name, where) for where, name in keys]
+    refuse(problems)
+    return objects
+
+
+def _state(result: Result, *, waited: bool) -> str:
+    if result.cause:
+        return "failed"
+    if result.action in ("deleted", "absent"):
+        return "absent" if waited or result.action == "absent" else "pending"
+    return "available" if waited else "pending"
+
+
+def report(results: t.Sequence[Result], *, waited: bool) -> dict[str, t.Any]:
+    """Return the module's return values: changed, diff and clusters."""
+    return {
+        "changed": any(result.changed for result in results),
+        "diff": [_diff(result) for result in results if result.changed],
+        "clusters": [
+            {
+                "name": result.name,
+                "namespace": result.namespace,
+                "state": _state(result, waited=waited),
+                "action": result.action,
+                "uid": result.uid,
+                "generation": result.generation,
+                "replicas": result.replicas,
+                "phases": result.phases,
+                "cause": result.cause.as_dict() if result.cause else None,
+            }
+            for result in results
+        ],
+    }
+
+
+def _diff(result: Result) -> dict[str, t.Any]:
+    header = f"{result.kind} {result.namespace}/{result.name}"
+    return {"before_header": header, "after_header": header, "before": result.before, "after": result.after}
+
+
+def failure(results: t.Sequence[Result]) -> str:
+    """Return what to tell a user about the clusters that failed, a line for each; empty if none did."""
+    lines = []
+    for result in results:
+        if result.cause:
+            hint = f" {result.cause.hint}" if result.cause.hint else ""
+            lines.append(f"cluster {result.name} in namespace {result.namespace}: {result.cause.summary}.{hint}")
+    return "\n".join(line.replace("..", ".") for line in lines)

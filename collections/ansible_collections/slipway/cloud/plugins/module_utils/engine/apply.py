@@ -1,0 +1,132 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes: server-side apply, delete, and what tells one state of an object from another."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+from .client import APPLY_PATCH, MERGE_PATCH
+from .errors import NotFoundError, NotOursError
+from .resources import MANAGED_BY, OURS, Object, Resource, resource_of
+
+if t.TYPE_CHECKING:
+    from .client import Client
+
+FIELD_MANAGER = "slipway"
+
+# What the server and its controllers write: never ours to declare, and no difference to speak of.
+_SERVER_METADATA = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
+_SERVER_ANNOTATIONS = ("deployment.kubernetes.io/revision",)
+
+
+def _title(resource: Resource, namespace: str | None, name: str) -> str:
+    where = f" in namespace {namespace}" if namespace and resource.namespaced else ""
+    return f"{resource.kind} {name}{where}"
+
+
+def read(client: Client, resource: Resource, namespace: str | None, name: str) -> Object | None:
+    """Return an object, None if there is none of that name."""
+    try:
+        return client.get(resource.path(namespace, name), action=f"read {_title(resource, namespace, name)}")
+    except NotFoundError:
+        return None
+
+
+def apply(
+    client: Client, obj: Object, *, manager: str = FIELD_MANAGER, dry_run: bool = False, force: bool = True
+) -> Object:
+    """Declare the fields of ``obj`` by server-side apply and return the whole object as the server keeps it.
+
+    Fields that ``manager`` declared before and no longer does are removed; unknown fields are refused. With
+    ``metadata.uid`` only that very object is changed, never made anew.
+    """
+    resource, meta = resource_of(obj), obj["metadata"]
+    query = {"fieldManager": manager, "fieldValidation": "Strict", "force": str(force).lower()}
+    if dry_run:
+        query["dryRun"] = "All"
+    path = resource.path(meta.get("namespace"), meta["name"])
+    action = f"apply {_title(resource, meta.get('namespace'), meta['name'])}"
+    return client.request("PATCH", path, query, body=obj, content_type=APPLY_PATCH, action=action)
+
+
+def patch(client: Client, current: Object, changes: Object) -> Object:
+    """Merge ``changes`` into the very object that ``current`` is, and return it; ConflictError if it is another now."""
+    resource, meta = resource_of(current), current["metadata"]
+    body = {**changes, "metadata": {**changes.get("metadata", {}), "uid": meta["uid"]}}
+    path = resource.path(meta.get("namespace"), meta["name"])
+    action = f"change {_title(resource, meta.get('namespace'), meta['name'])}"
+    query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+    return client.request("PATCH", path, query, body=body, content_type=MERGE_PATCH, action=action)
+
+
+def delete(client: Client, current: Object) -> Object | None:
+    """Delete the very object that ``current`` is, after everything it controls (foreground).
+
+    Returns the object as it waits for its end, None if it is gone already; ConflictError if it is another now.
+    """
+    resource, meta = resource_of(current), current["metadata"]
+    body = {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "propagationPolicy": "Foreground",
+        "preconditions": {"uid": meta["uid"]},
+    }
+    path = resource.path(meta.get("namespace"), meta["name"])
+    action = f"delete {_title(resource, meta.get('namespace'), meta['name'])}"
+    try:
+        answer = client.request("DELETE", path, body=body, action=action)
+    except NotFoundError:
+        return None
+    return answer if answer.get("kind") == resource.kind else None
+
+
+def require_ours(obj: Object) -> None:
+    """Refuse an object that this project did not make. :raises NotOursError:"""
+    meta = obj["metadata"]
+    if (meta.get("labels") or {}).get(MANAGED_BY) != OURS:
+        title = _title(resource_of(obj), meta.get("namespace"), meta["name"])
+        raise NotOursError(
+            f"{title} exists and was not made by Slipway (no label {MANAGED_BY}={OURS}); it was not touched. "
+            "Choose another name, or delete it yourself."
+        )
+
+
+def cleaned(obj: Object | None) -> Object:
+    """Return a copy of an object without what the server and its controllers write; empty for None."""
+    if obj is None:
+        return {}
+    kept = copy.deepcopy({key: value for key, value in obj.items() if key != "status"})
+    for key in _SERVER_METADATA:
+        kept["metadata"].pop(key, None)
+    annotations = kept["metadata"].get("annotations", {})
+    for key in _SERVER_ANNOTATIONS:
+        annotations.pop(key, None)
+    if not annotations:
+        kept["metadata"].pop("annotations", None)
+    return kept
+
+
+def declares(obj: Object, manager: str, *path: str) -> bool:
+    """Whether ``manager`` declared the field at ``path`` by server-side apply."""
+    return any(
+        _holds(entry.get("fieldsV1") or {}, path)
+        for entry in obj["metadata"].get("managedFields") or []
+        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource")
+    )
+
+
+def _holds(fields: Object, path: tuple[str, ...]) -> bool:
+    return not path or (f"f:{path[0]}" in fields and _holds(fields[f"f:{path[0]}"], path[1:]))
+
+
+def keep_replicas(obj: Object, current: Object | None) -> Object:
+    """Return ``obj`` with the current number of replicas, where it names none and we once named one.
+
+    Without it the server would fall back to the default. A number that an autoscaler set stays the autoscaler's.
+    """
+    if "replicas" in obj["spec"] or current is None or not declares(current, FIELD_MANAGER, "spec", "replicas"):
+        return obj
+    return {**obj, "spec": {**obj["spec"], "replicas": current["spec"]["replicas"]}}

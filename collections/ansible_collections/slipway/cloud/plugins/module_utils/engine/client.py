@@ -1,0 +1,370 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests and streams to one Kubernetes API server.
+
+The official C(kubernetes) package reads the kubeconfig, runs exec plugins, refreshes tokens and makes the connection
+pool; it is imported here alone. Requests and answers are plain JSON: none of its generated models is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import random
+import sys
+import threading
+import time
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+from .errors import (
+    ApiError,
+    ConfigurationError,
+    EngineError,
+    StreamError,
+    UnauthorizedError,
+    UnreachableError,
+    api_error,
+)
+
+try:
+    import urllib3
+    from kubernetes.client.configuration import Configuration
+    from kubernetes.client.rest import RESTClientObject
+    from kubernetes.config import ConfigException
+    from kubernetes.config.incluster_config import load_incluster_config
+    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+    from urllib3 import exceptions as http_errors
+except ImportError as _error:
+    IMPORT_ERROR: ImportError | None = _error
+else:
+    IMPORT_ERROR = None
+
+Json = dict[str, t.Any]
+Query = t.Mapping[str, str]
+
+APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
+MERGE_PATCH = "application/merge-patch+json"
+
+_IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_RETRY_DELAYS = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
+_RETRY_STATUS = frozenset({429, 500, 502, 503, 504})
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How to reach an API server; what is None comes from the environment or the kubeconfig.
+
+    Times in seconds. ``pool`` is the number of idle connections kept for the next request.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+    impersonate_user: str | None = None
+    impersonate_groups: tuple[str, ...] = ()
+    connect_timeout: float = 5.0
+    request_timeout: float = 30.0
+    pool: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """A configuration of the official package and where it came from."""
+
+    configuration: Configuration
+    namespace: str
+    origin: str
+
+
+def kubeconfig_path(option: str | None, environ: t.Mapping[str, str]) -> str | None:
+    """Return the option, else K8S_AUTH_KUBECONFIG, KUBECONFIG, or ~/.kube/config where it exists."""
+    named = option or environ.get("K8S_AUTH_KUBECONFIG") or environ.get("KUBECONFIG")
+    if named:
+        return named
+    default = Path("~/.kube/config").expanduser()
+    return str(default) if default.exists() else None
+
+
+class _ErrorLog(logging.Handler):
+    """Collects what the official package logs instead of raising, as it does when an exec plugin fails."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+    def __enter__(self) -> _ErrorLog:
+        logging.getLogger().addHandler(self)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        logging.getLogger().removeHandler(self)
+
+
+def _load_kubeconfig(path: str, connection: Connection) -> _Login:
+    try:
+        merged = KubeConfigMerger(path).config
+        if merged is None:
+            raise ConfigurationError(f"The kubeconfig {path} does not exist; name another by the option kubeconfig.")
+        contexts = {entry["name"]: entry["context"] for entry in merged.value["contexts"]}
+        name = connection.context or merged.value.get("current-context")
+        if name not in contexts:
+            known = ", ".join(sorted(contexts)) or "none"
+            asked = f"has no context {name!r}" if name else "has no current context"
+            raise ConfigurationError(f"The kubeconfig {path} {asked}; known contexts: {known}.")
+        configuration = Configuration()
+        with _ErrorLog() as log:
+            KubeConfigLoader(merged, active_context=name, config_base_path=None).load_and_set(configuration)
+    except ConfigurationError:
+        raise
+    # A kubeconfig is a free-form document, and its loader raises whatever a wrong shape leads to.
+    except Exception as error:
+        raise ConfigurationError(f"The kubeconfig {path} cannot be used: {error}") from error
+    if log.messages:
+        raise ConfigurationError(f"Cannot log in by context {name} of {path}: {'; '.join(log.messages)}")
+    namespace = connection.namespace or contexts[name].safe_get("namespace") or "default"
+    return _Login(configuration, namespace, f"context {name} of {path}")
+
+
+def _load_in_cluster(connection: Connection) -> _Login:
+    configuration = Configuration()
+    try:
+        load_incluster_config(client_configuration=configuration)
+    except ConfigException as error:
+        raise ConfigurationError(
+            "No kubeconfig found: give the option kubeconfig, set K8S_AUTH_KUBECONFIG or KUBECONFIG, or put one at "
+            "~/.kube/config."
+        ) from error
+    namespace = connection.namespace or _IN_CLUSTER_NAMESPACE.read_text(encoding="utf-8").strip()
+    return _Login(configuration, namespace, "the service account of this pod")
+
+
+def _log_in(connection: Connection) -> _Login:
+    if IMPORT_ERROR:
+        raise ConfigurationError(f"{sys.executable} cannot import the package kubernetes: {IMPORT_ERROR}.")
+    path = kubeconfig_path(connection.kubeconfig, os.environ)
+    login = _load_kubeconfig(path, connection) if path else _load_in_cluster(connection)
+    login.configuration.connection_pool_maxsize = connection.pool
+    return login
+
+
+def _unreachable(error: Exception, server: str) -> UnreachableError:
+    """Say what kept a request from being answered. The first row that fits counts: subclasses come first."""
+    table: tuple[tuple[type[Exception], str, bool], ...] = (
+        (http_errors.SSLError, "TLS failed: is certificate-authority-data that of this server?", False),
+        (http_errors.NameResolutionError, "its name cannot be resolved: check the address and the resolver", True),
+        (http_errors.NewConnectionError, "no connection: does the API server run at this address?", True),
+        (http_errors.ConnectTimeoutError, "no connection in time: check address, firewall and VPN", True),
+        (http_errors.ReadTimeoutError, "it did not answer in time: it is overloaded or hangs", True),
+        (http_errors.ProxyError, "the proxy failed: check proxy-url and the variables HTTPS_PROXY and NO_PROXY", True),
+        (Exception, "the connection broke", True),
+    )
+    reason, retryable = next(row[1:] for row in table if isinstance(error, row[0]))
+    return UnreachableError(f"The API server {server} cannot be reached: {reason} ({error}).", retryable=retryable)
+
+
+def _retry_after(headers: t.Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+def _status_body(data: bytes) -> Json:
+    try:
+        body = json.loads(data)
+    except ValueError:
+        body = None
+    return body if isinstance(body, dict) else {"message": data[:500].decode(errors="replace")}
+
+
+class Stream:
+    """The answer to a watch: bytes as they arrive. May be closed from any thread."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+        self._response = response
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        """Yield what the server sent until it ends the answer; StreamError if it was cut or stalled."""
+        try:
+            while chunk := self._response.read1(_CHUNK):
+                yield chunk
+        except (http_errors.HTTPError, OSError, ValueError) as error:
+            raise StreamError(f"the watch broke off: {error}") from error
+
+    def interrupt(self) -> None:
+        """End the iteration, whichever thread is blocked in it."""
+        with contextlib.suppress(RuntimeError, ValueError, OSError):  # it has ended already
+            self._response.shutdown()
+
+    def close(self) -> None:
+        """Give the socket back; only for the thread that iterates."""
+        self._response.close()
+
+
+class Client:
+    """A thread-safe client of one API server. Use it as a context manager, or close() it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._answered = False
+        self._use(_log_in(connection))
+
+    def _use(self, login: _Login) -> None:
+        self._configuration = login.configuration
+        self._pool = RESTClientObject(login.configuration).pool_manager
+        self.server: str = login.configuration.host
+        self.namespace = login.namespace
+        self.origin = login.origin
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._pool.clear()
+
+    def get(self, path: str, query: Query | None = None, *, action: str) -> Json:
+        """Return the JSON at ``path``."""
+        return self.request("GET", path, query, action=action)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        *,
+        action: str,
+        body: Json | None = None,
+        content_type: str = "application/json",
+    ) -> Json:
+        """Send one request and return the JSON of its answer.
+
+        Only idempotent requests may be sent: one that got no answer, 429 or 5xx is repeated, after Retry-After where
+        the server gives it. The very first request is not repeated when nobody answers at all.
+
+        :param action: what is attempted on which object, for messages: ``apply Deployment demo in namespace x``.
+        :raises ApiError: for an answer of 400 or above. :raises UnreachableError: if there is none.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": content_type} if data else {}
+        for delay in (*_RETRY_DELAYS, None):
+            try:
+                response = self._send(method, path, query, headers=headers, data=data, action=action)
+                return t.cast("Json", json.loads(response.data))
+            except (ApiError, UnreachableError) as error:  # noqa: PERF203  # the loop is the retry
+                pause = self._pause(error, delay)
+                if pause is None:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("the last delay is None")
+
+    def _pause(self, error: ApiError | UnreachableError, delay: float | None) -> float | None:
+        """Return the seconds to wait before the request is repeated, None if it is not to be."""
+        if delay is None:
+            return None
+        if isinstance(error, UnreachableError):
+            return delay * random.uniform(0.5, 1.0) if error.retryable and self._answered else None
+        if error.status not in _RETRY_STATUS:
+            return None
+        return error.retry_after or delay * random.uniform(0.5, 1.0)
+
+    def stream(self, path: str, query: Query, *, action: str, read_timeout: float) -> Stream:
+        """Open a watch. It counts as stalled when nothing arrives for ``read_timeout`` seconds."""
+        return Stream(self._send("GET", path, query, headers={}, data=None, action=action, read_timeout=read_timeout))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        *,
+        headers: dict[str, str],
+        data: bytes | None,
+        action: str,
+        read_timeout: float | None = None,
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request once, or twice where new credentials help. With a read_timeout the body is left to be read."""
+        pool = self._pool
+        try:
+            response = self._exchange(method, path, query, headers=headers, data=data, read_timeout=read_timeout)
+            if response.status == 401 and self._log_in_again(pool):
+                response.close()
+                response = self._exchange(method, path, query, headers=headers, data=data, read_timeout=read_timeout)
+            self._answered = True
+            if response.status < 400:
+                return response
+            answer = response.data
+        except (http_errors.HTTPError, OSError) as error:
+            raise _unreachable(error, self.server) from error
+        failure = api_error(
+            action, status=response.status, body=_status_body(answer), retry_after=_retry_after(response.headers)
+        )
+        if isinstance(failure, UnauthorizedError):
+            failure.args = (f"{failure} They came from {self.origin}.",)
+        raise failure
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        *,
+        headers: dict[str, str],
+        data: bytes | None,
+        read_timeout: float | None,
+    ) -> urllib3.BaseHTTPResponse:
+        url = f"{self.server}{path}" + (f"?{urlencode(query)}" if query else "")
+        timeout = urllib3.Timeout(
+            connect=self._connection.connect_timeout, read=read_timeout or self._connection.request_timeout
+        )
+        return self._pool.request(
+            method,
+            url,
+            body=data,
+            headers=self._headers(headers),
+            timeout=timeout,
+            retries=False,
+            preload_content=read_timeout is None,
+        )
+
+    def _headers(self, headers: dict[str, str]) -> urllib3.HTTPHeaderDict:
+        merged = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": "slipway", **headers})
+        with self._lock:  # reading the token may run an exec plugin
+            token = self._configuration.auth_settings().get("BearerToken")
+        if token and token["value"]:
+            merged["Authorization"] = token["value"]
+        if self._connection.impersonate_user:
+            merged["Impersonate-User"] = self._connection.impersonate_user
+        for group in self._connection.impersonate_groups:
+            merged.add("Impersonate-Group", group)
+        return merged
+
+    def _log_in_again(self, refused: t.Any) -> bool:
+        """Read the credentials anew, once for all threads whose requests were refused with the same ones."""
+        with self._lock:
+            if self._pool is refused:
+                try:
+                    self._use(_log_in(self._connection))
+                except EngineError:
+                    return False
+        return True
+
+
+def connect(connection: Connection | None = None) -> Client:
+    """Return a client; nothing is sent yet.
+
+    :raises ConfigurationError: if no usable kubeconfig, context or credentials are found.
+    """
+    return Client(connection or Connection())

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where objects of a kind are to be found in the API."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from urllib.parse import quote
+
+Object = dict[str, t.Any]
+
+# The labels by which our objects are known, https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+NAME = "app.kubernetes.io/name"
+INSTANCE = "app.kubernetes.io/instance"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OURS = "slipway"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind and its place in the API."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    def path(self, namespace: str | None = None, name: str | None = None) -> str:
+        """Return the path of one object, or of the collection where no name is given."""
+        prefix = f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
+        scope = f"/namespaces/{quote(namespace)}" if self.namespaced and namespace else ""
+        return f"{prefix}{scope}/{self.plural}" + (f"/{quote(name)}" if name else "")
+
+
+DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
+REPLICA_SET = Resource("apps/v1", "ReplicaSet", "replicasets")
+POD = Resource("v1", "Pod", "pods")
+NAMESPACE = Resource("v1", "Namespace", "namespaces", namespaced=False)
+NODE = Resource("v1", "Node", "nodes", namespaced=False)
+
+_KNOWN = {(each.api_version, each.kind): each for each in (DEPLOYMENT, REPLICA_SET, POD, NAMESPACE, NODE)}
+
+
+def resource_of(obj: Object) -> Resource:
+    """Return the resource of an object; KeyError for a kind that the engine does not know."""
+    return _KNOWN[obj["apiVersion"], obj["kind"]]
+
+
+def controller_uid(obj: Object) -> str | None:
+    """Return the uid of the object that controls this one, if any."""
+    owners = obj["metadata"].get("ownerReferences") or []
+    return next((str(owner["uid"]) for owner in owners if owner.get("controller")), None)
+
+
+def object_key(obj: Object) -> tuple[str, str]:
+    """Return the namespace (empty if it has none) and name of an object."""
+    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]

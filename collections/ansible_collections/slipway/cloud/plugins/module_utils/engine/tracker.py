@@ -1,0 +1,235 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cache behind all waits: joins the streams, keeps who controls whom, and resolves a future for each target.
+
+Streams are per selection, not per object: 500 Deployments of one namespace are watched by the same three as one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from .errors import EngineError, UnreachableError
+from .readiness import Judge, State, Target, Verdict, View
+from .reflector import DELETED, Change, Reflector, Selection
+from .resources import Object, controller_uid, object_key
+
+if t.TYPE_CHECKING:
+    from .client import Client
+
+Watcher = t.Callable[[Target, Verdict], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a wait ended. ``reached`` maps each stage to the time.monotonic() at which it was first seen."""
+
+    target: Target
+    verdict: Verdict
+    reached: dict[str, float]
+
+
+@dataclass(slots=True)
+class _Wait:
+    target: Target
+    judge: Judge
+    future: Future[Outcome] = field(default_factory=Future)
+    verdict: Verdict = field(default_factory=lambda: Verdict(State.PENDING, "not seen yet"))
+    reached: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome(self.target, self.verdict, dict(self.reached))
+
+
+class Family:
+    """Who controls whom, by uid. A deleted parent keeps its place until its children are gone too."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+        self._children: dict[str, dict[str, Object | None]] = {}
+
+    def take(self, change: Change) -> None:
+        """Note an object as it is now, or that it is gone."""
+        uid, parent = change.obj["metadata"]["uid"], controller_uid(change.obj)
+        if parent is None:
+            return
+        if change.kind != DELETED:
+            self._parent[uid] = parent
+            self._children.setdefault(parent, {})[uid] = change.obj
+        elif uid in self._children.get(parent, ()):
+            self._children[parent][uid] = None
+            self._prune(uid)
+
+    def _prune(self, uid: str) -> None:
+        """Forget an object that is gone and has no children left, and then its parent likewise."""
+        parent = self._parent.get(uid)
+        if parent is None or self._children.get(uid) or self._children[parent][uid] is not None:
+            return
+        del self._parent[uid], self._children[parent][uid]
+        if not self._children[parent]:
+            del self._children[parent]
+            self._prune(parent)
+
+    def root(self, obj: Object) -> str:
+        """Return the uid of the topmost known owner of an object, or its own."""
+        uid = controller_uid(obj) or obj["metadata"]["uid"]
+        while uid in self._parent:
+            uid = self._parent[uid]
+        return str(uid)
+
+    def descendants(self, uid: str) -> list[Object]:
+        """Return every living object that ``uid`` controls, directly or not."""
+        found: list[Object] = []
+        for child, obj in self._children.get(uid, {}).items():
+            found += [obj] if obj is not None else []
+            found += self.descendants(child)
+        return found
+
+
+class Tracker:
+    """Runs the streams of a set of objects. Use it as a context manager: leaving it ends all threads.
+
+    :param watcher: called with the target and its verdict at each change, in order, from the streams' threads. It must
+        be quick and must not call back.
+    :param inactivity: see Reflector.
+    """
+
+    def __init__(
+        self, client: Client, selections: t.Iterable[Selection], *, watcher: Watcher, inactivity: float = 70.0
+    ) -> None:
+        self._streams = {
+            (each.resource.kind, each.namespace or ""): Reflector(
+                client, each, report=self._take, give_up=self._abort, inactivity=inactivity
+            )
+            for each in selections
+        }
+        self._watcher = watcher
+        self._family = Family()
+        self._waits: dict[Future[Outcome], _Wait] = {}
+        self._index: dict[t.Hashable, set[Future[Outcome]]] = {}  # by uid, and by kind, namespace and name
+        self._changed = threading.Condition()
+        self._error: EngineError | None = None
+
+    def __enter__(self) -> Tracker:
+        for stream in self._streams.values():
+            stream.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for stream in self._streams.values():
+            stream.stop()
+        for stream in self._streams.values():
+            stream.join(timeout=5)
+
+    def wait_synced(self, deadline: float) -> None:
+        """Wait until every stream has its first list. ``deadline`` is a time.monotonic()."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._error or all(stream.synced for stream in self._streams.values()),
+                timeout=max(0.0, deadline - time.monotonic()),
+            )
+            if self._error:
+                raise self._error
+            missing = [name for name, stream in self._streams.items() if not stream.synced]
+        if missing:
+            raise UnreachableError(f"The API server gave no list in time of: {', '.join(kind for kind, _ in missing)}.")
+
+    def expect(self, target: Target, judge: Judge) -> Future[Outcome]:
+        """Return a future that is resolved when ``judge`` finds the target done or failed.
+
+        It may be resolved already: what the streams have shown since they began counts.
+        """
+        wait = _Wait(target, judge)
+        wait.future.set_running_or_notify_cancel()  # from now on it cannot be cancelled, only abandoned
+        with self._changed:
+            if self._error:
+                wait.future.set_exception(self._error)
+                return wait.future
+            self._waits[wait.future] = wait
+            for key in _index_keys(target):
+                self._index.setdefault(key, set()).add(wait.future)
+            decided = self._evaluate(wait)
+        _resolve([wait] if decided else [])
+        return wait.future
+
+    def abandon(self, future: Future[Outcome]) -> Outcome:
+        """Stop waiting and return how the target stands, or how the wait ended meanwhile."""
+        with self._changed:
+            wait = self._waits.get(future)
+            if wait:
+                self._forget(wait)
+        return wait.outcome if wait else future.result()
+
+    def _forget(self, wait: _Wait) -> None:
+        del self._waits[wait.future]
+        for key in _index_keys(wait.target):
+            self._index[key].discard(wait.future)
+
+    def _take(self, stream: Reflector, changes: list[Change]) -> None:
+        """Note what a stream brought and judge anew whatever it may concern."""
+        with self._changed:
+            for change in changes:
+                self._family.take(change)
+            self._changed.notify_all()
+            decided = [wait for wait in self._concerned(stream, changes) if self._evaluate(wait)]
+        _resolve(decided)
+
+    def _concerned(self, stream: Reflector, changes: list[Change]) -> list[_Wait]:
+        """Return the waits that a batch of changes may decide; one without changes may decide any."""
+        if not changes:
+            return list(self._waits.values())
+        kind = stream.selection.resource.kind
+        keys: set[t.Hashable] = {self._family.root(change.obj) for change in changes}
+        keys |= {(kind, *object_key(change.obj)) for change in changes}
+        futures = set().union(*(self._index.get(key, ()) for key in keys))
+        return [self._waits[future] for future in futures]
+
+    def _evaluate(self, wait: _Wait) -> bool:
+        """Judge one wait and note the stages it has newly reached; True if that decides it."""
+        before, wait.verdict = wait.verdict, wait.judge(self._view(wait.target))
+        now = time.monotonic()
+        for stage in wait.verdict.reached:
+            wait.reached.setdefault(stage, now)
+        if wait.verdict != before:
+            self._watcher(wait.target, wait.verdict)
+        if wait.verdict.state is State.PENDING:
+            return False
+        self._forget(wait)
+        return True
+
+    def _view(self, target: Target) -> View:
+        store = self._streams[target.resource.kind, target.namespace].store
+        settled = store.revision >= target.revision > 0
+        return View(
+            target=target,
+            obj=store.objects.get((target.namespace, target.name)),
+            settled=settled,
+            descendants=self._family.descendants(target.uid),
+        )
+
+    def _abort(self, error: EngineError) -> None:
+        """Fail every wait: without one of its streams none can be judged."""
+        with self._changed:
+            self._error = error
+            futures = list(self._waits)
+            self._waits.clear()
+            self._index.clear()
+            self._changed.notify_all()
+        for future in futures:
+            future.set_exception(error)
+
+
+def _index_keys(target: Target) -> tuple[t.Hashable, ...]:
+    return target.uid, (target.resource.kind, target.namespace, target.name)
+
+
+def _resolve(waits: list[_Wait]) -> None:
+    """Hand out results, outside of the lock: whoever waits may call back at once."""
+    for wait in waits:
+        wait.future.set_result(wait.outcome)
