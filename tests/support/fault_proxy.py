@@ -192,6 +192,12 @@ class FaultProxy:
         with self._lock:
             return sum(rule.take(request) for request in self.seen)
 
+    @property
+    def unused(self) -> list[Fault]:
+        """The faults that have not befallen as many requests as they should."""
+        with self._lock:
+            return [rule.fault for rule in self._rules if rule.times]
+
     def admit(self, request: Request) -> Fault | None:
         """Record a request; return the fault that befalls it."""
         with self._lock:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.slipway.cloud.plugins.module_utils._vm_set import VmSet, layout
-
 from tests.support.ansible import Run, playbook, run
 from tests.support.paths import CACHE, VENV_BIN
 from tests.support.waiting import eventually

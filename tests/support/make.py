@@ -12,7 +12,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from ansible_collections.slipway.cloud.plugins.module_utils._vm_set import layout
-
 from tests.support.ansible import Run, clean_environment, run
 from tests.support.paths import CACHE, CHECKOUT
 from tests.support.waiting import eventually

@@ -1,0 +1,53 @@
+"""What an operator reads after a mistake: one message that says what to do, and nothing has changed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.ansible import module
+from tests.support.api_server import POWERLESS, free_ports
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.api_server import ApiServer
+
+CLUSTER = {"name": "demo", "image": "registry.k8s.io/pause:3.10.2", "replicas": 1, "wait_timeout": 5}
+LABELS = {"nodes": ["node1"], "labels": {"slipway.dev/clusters": "allowed"}}
+DOWN = "down"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "login", "message"),
+    [
+        ("cluster", CLUSTER, DOWN, r"API server https://\S+ cannot be reached: .*does the API server run"),
+        ("cluster", CLUSTER, POWERLESS, r'User "powerless" cannot .*\. Ask for a Role that allows it'),
+        ("cluster", {**CLUSTER, "context": "other"}, "", r"has no context 'other'; known contexts: test\."),
+        ("cluster", {**CLUSTER, "kubeconfig": "/missing"}, "", r"kubeconfig /missing does not exist"),
+        ("cluster", {**CLUSTER, "namespace": "missing"}, "", r'namespaces "missing" not found.*Create the namespace'),
+        ("cluster", {**CLUSTER, "replcas": 3}, "", r"Unsupported parameters .* replcas"),
+        ("cluster", {**CLUSTER, "replicas": -1}, "", r"demo.*replicas.*-1"),
+        ("cluster", {**CLUSTER, "name": "Not_A_Label"}, "", r"Not_A_Label.*lower"),
+        ("node_labels", LABELS, DOWN, r"API server https://\S+ cannot be reached"),
+        ("node_labels", LABELS, POWERLESS, r'User "powerless" cannot .*\. Ask for a Role that allows it'),
+        ("node_labels", LABELS, "", r"node1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value else "",
+)
+def test_mistake(
+    api: ApiServer, namespace: str, tmp_path: Path, name: str, options: dict[str, Any], login: str, message: str
+) -> None:
+    url = f"https://127.0.0.1:{free_ports(1)[0]}" if login == DOWN else api.url
+    token = {"token": POWERLESS} if login == POWERLESS else {}
+    kubeconfig = api.kubeconfig(tmp_path / "kubeconfig", url=url, **token)
+    if name == "cluster":
+        options = {"namespace": namespace, **options}
+    answer = module(name, options, kubeconfig=kubeconfig)
+    assert answer.code != 0
+    assert re.search(message, answer.result["msg"]), answer.output
+    assert answer.result.get("changed", False) is False
+    assert "Traceback" not in answer.output
+    assert api.request("GET", "/apis/apps/v1/deployments")["items"] == []

@@ -1,0 +1,184 @@
+"""Whatever happens on the way to the server, a wait ends when the object is ready or gone: not before, not never."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from ansible_collections.slipway.cloud.plugins.module_utils.engine import client, lifecycle
+from tests.support.api_server import MERGE_PATCH, ApiError, ApiServer
+from tests.support.fault_proxy import Cut, End, Slow, Stall, Status, Twice
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from tests.support.fault_proxy import FaultProxy
+
+    Results = list[lifecycle.Result]
+
+WATCH: dict[str, Any] = {"path": "/deployments", "watch": True}
+LIST: dict[str, Any] = {"path": "/deployments?", "watch": False}
+TCP_ESTABLISHED = "01"
+FAULTS = [
+    pytest.param([], id="none"),
+    pytest.param([(End(), WATCH)], id="watch ends at once"),
+    pytest.param([(End(after=1), WATCH)], id="watch ends before the last event"),
+    pytest.param([(Cut(), WATCH)], id="watch is cut in its first line"),
+    pytest.param([(Cut(after=1), WATCH)], id="watch is cut in its last line"),
+    pytest.param([(Stall(), WATCH)], id="watch stalls at once"),
+    pytest.param([(Stall(after=1), WATCH)], id="watch stalls before the last event"),
+    pytest.param([(Twice(), WATCH)], id="events arrive twice"),
+    pytest.param([(Status(429, retry_after=1), WATCH)], id="watch is throttled"),
+    pytest.param([(Status(500), {**WATCH, "times": 2})], id="watch fails"),
+    pytest.param([(Status(429, retry_after=1), LIST)], id="list is throttled"),
+    pytest.param([(Status(500), {**LIST, "times": 2})], id="list fails"),
+    pytest.param([(Slow(1), LIST)], id="list is slow"),
+    pytest.param([(Status(429, retry_after=1), {"verb": "write"})], id="write is throttled"),
+    pytest.param([(Status(500), {"verb": "write", "times": 2})], id="write fails"),
+]
+
+
+@dataclass(frozen=True)
+class Controllers:
+    """Does what the controllers of a real Kubernetes do with the Deployment `demo`."""
+
+    api: ApiServer
+    namespace: str
+
+    @property
+    def path(self) -> str:
+        return f"/apis/apps/v1/namespaces/{self.namespace}/deployments/demo"
+
+    def sees(self, *, deleted: bool) -> bool:
+        """Whether the Deployment is there, and is to go."""
+        try:
+            return ("deletionTimestamp" in self.api.request("GET", self.path)["metadata"]) is deleted
+        except ApiError:
+            return False
+
+    def finish(self, *, deletion: bool) -> None:
+        """Say that all replicas are available, or let the Deployment go."""
+        if deletion:
+            self.api.request("PATCH", self.path, {"metadata": {"finalizers": None}}, content_type=MERGE_PATCH)
+            return
+        counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+        status = {"observedGeneration": 1, **dict.fromkeys(counts, 2)}
+        self.api.request("PATCH", f"{self.path}/status", {"status": status}, content_type=MERGE_PATCH)
+
+
+def deployment(namespace: str) -> dict[str, Any]:
+    labels = {"app.kubernetes.io/managed-by": "slipway", "app.kubernetes.io/instance": "demo"}
+    container = {"name": "main", "image": "registry.k8s.io/pause:3.10.2"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "demo", "namespace": namespace, "labels": labels},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A client behind the proxy, a thread for it to wait in, and the controllers at the other end."""
+
+    client: client.Client
+    pool: ThreadPoolExecutor
+    controllers: Controllers
+
+    def begin(self, *, deletion: bool) -> Future[Results]:
+        """Start the operation; return when the server has got it and the wait has begun."""
+        operation = lifecycle.ensure_absent if deletion else lifecycle.ensure_present
+        options = lifecycle.Options(timeout=30, inactivity=1)
+        wait = self.pool.submit(operation, self.client, [deployment(self.controllers.namespace)], options)
+        eventually(lambda: wait.done() or self.controllers.sees(deleted=deletion), within=10, what="the request")
+        return wait
+
+    def prepare(self, *, deletion: bool) -> None:
+        """Have the Deployment there where it is to be deleted."""
+        if deletion:
+            path, obj = self.controllers.path.rpartition("/")[0], deployment(self.controllers.namespace)
+            self.controllers.api.request("POST", path, obj)
+
+
+@pytest.fixture
+def bench(proxy: FaultProxy, namespace: str, tmp_path: Path) -> Iterator[Bench]:
+    kubeconfig = proxy.upstream.kubeconfig(tmp_path / "kubeconfig", url=proxy.url)
+    connection = client.Connection(kubeconfig=str(kubeconfig), namespace=namespace)
+    with client.connect(connection) as connected, ThreadPoolExecutor(1) as pool:
+        yield Bench(connected, pool, Controllers(proxy.upstream, namespace))
+
+
+@pytest.fixture(params=[False, True], ids=["create", "delete"])
+def deletion(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def connections(proxy: FaultProxy) -> list[str]:
+    """The client's ends of its connections to the proxy."""
+    rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    port = f":{urlsplit(proxy.url).port:04X}"
+    return [local for _, local, remote, state, *_ in rows if remote.endswith(port) and state == TCP_ESTABLISHED]
+
+
+def assert_done(wait: Future[Results], *, deletion: bool, within: float = 5) -> None:
+    [result] = wait.result(timeout=within)
+    last = "pods_gone" if deletion else "available"
+    assert (result.action, result.cause, last in result.phases) == ("deleted" if deletion else "created", None, True)
+
+
+@pytest.mark.parametrize("faults", FAULTS)
+def test_fault(proxy: FaultProxy, bench: Bench, faults: list[tuple[Any, dict[str, Any]]], deletion: bool) -> None:
+    bench.prepare(deletion=deletion)
+    for fault, match in faults:
+        verb = "DELETE" if deletion else "PATCH"
+        proxy.inject(fault, **{**match, **({"verb": verb} if "verb" in match else {})})
+    wait = bench.begin(deletion=deletion)
+    assert not wait.done()
+    bench.controllers.finish(deletion=deletion)
+    assert_done(wait, deletion=deletion)
+    assert proxy.unused == []
+
+
+def test_connection_refused_for_a_while(proxy: FaultProxy, bench: Bench, deletion: bool) -> None:
+    bench.prepare(deletion=deletion)
+    wait = bench.begin(deletion=deletion)
+    with proxy.refusing():
+        bench.controllers.finish(deletion=deletion)
+        time.sleep(1)
+        assert not wait.done()
+    assert_done(wait, deletion=deletion)
+
+
+def test_api_server_restarted_and_history_compacted(
+    api: ApiServer, proxy: FaultProxy, bench: Bench, deletion: bool
+) -> None:
+    bench.prepare(deletion=deletion)
+    wait = bench.begin(deletion=deletion)
+    with proxy.refusing():
+        bench.controllers.finish(deletion=deletion)
+        api.stop_api()
+        api.compact()
+        api.start_api()
+    assert_done(wait, deletion=deletion)
+    assert [request.path for request in proxy.seen if request.expired and "/deployments" in request.path]
+
+
+def test_no_connection_is_left(proxy: FaultProxy, bench: Bench) -> None:
+    wait = bench.begin(deletion=False)
+    assert connections(proxy)
+    bench.controllers.finish(deletion=False)
+    assert_done(wait, deletion=False)
+    bench.client.close()
+    eventually(lambda: not connections(proxy), within=2, what="all connections closed")
