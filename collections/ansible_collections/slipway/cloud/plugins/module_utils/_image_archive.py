@@ -124,16 +124,18 @@ def write_archive(path: Path, *, name: str, config: Config, base: Path | None, s
 
 
 class _Digest(io.RawIOBase):
-    """A file that keeps nothing but the sha256 of what is written."""
+    """A file that keeps nothing but the sha256 and the size of what is written."""
 
     def __init__(self) -> None:
         self.sha256 = hashlib.sha256()
+        self._size = 0
 
-    def writable(self) -> bool:
-        return True
+    def tell(self) -> int:
+        return self._size
 
     def write(self, data: t.Any) -> int:
         self.sha256.update(data)
+        self._size += len(data)
         return len(data)
 
 
@@ -150,7 +152,7 @@ def _write_layer(out: t.IO[bytes], sources: Sequence[Source]) -> None:
     entries = {entry.dest: entry for source in sources for entry in _expand(source)}
     parents = {str(parent) for dest in entries for parent in PurePosixPath(dest).parents} - {"."}
     entries = {dest: Source(dest=dest) for dest in parents} | entries
-    with tarfile.open(fileobj=out, mode="w|", bufsize=1 << 20) as layer:
+    with tarfile.open(fileobj=out, mode="w") as layer:
         for dest, entry in sorted(entries.items()):
             _add_entry(layer, dest, entry)
 
