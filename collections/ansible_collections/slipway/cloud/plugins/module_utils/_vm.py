@@ -15,7 +15,15 @@ import uuid
 _NODES = range(1, 11)
 
 _SYSTEMD = "/etc/systemd/system"
-_MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer")
+# What only a machine with disks of its own and a long life needs.
+_MASKED = (
+    "apt-daily-upgrade.timer",
+    "apt-daily.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+)
 _LINKS = {
     f"{_SYSTEMD}/sysinit.target.wants/slipway-cgroups.service": "../slipway-cgroups.service",
     f"{_SYSTEMD}/multi-user.target.wants/systemd-networkd.service": "/lib/systemd/system/systemd-networkd.service",
@@ -23,7 +31,7 @@ _LINKS = {
     f"{_SYSTEMD}/network-online.target.wants/systemd-networkd-wait-online.service": (
         "/lib/systemd/system/systemd-networkd-wait-online.service"
     ),
-    **{f"{_SYSTEMD}/{timer}": "/dev/null" for timer in _MASKED},
+    **{f"{_SYSTEMD}/{unit}": "/dev/null" for unit in _MASKED},
 }
 
 # systemd-nspawn mounts the controllers of cgroup v1 read-only. With cgroup v2 there is none to be remounted.
@@ -36,6 +44,12 @@ Before=sysinit.target
 [Service]
 Type=oneshot
 ExecStart=/bin/sh -c 'findmnt --raw --noheadings --types cgroup --output TARGET | xargs -r -n1 mount -o remount,bind,rw'
+"""
+# Only the network devices are the VM's own; the usual trigger announces every device of this machine again.
+_UDEV = """\
+[Service]
+ExecStart=
+ExecStart=udevadm trigger --action=add --subsystem-match=net
 """
 _NETWORK = """\
 [Match]
@@ -101,6 +115,7 @@ class Machine:
             "/etc/systemd/network/10-host0.network": File(network),
             "/etc/systemd/networkd.conf.d/slipway.conf": File(_NETWORKD),
             f"{_SYSTEMD}/slipway-cgroups.service": File(_CGROUPS_UNIT),
+            f"{_SYSTEMD}/systemd-udev-trigger.service.d/slipway.conf": File(_UDEV),
             "/root/.ssh/authorized_keys": File(self.authorized_key, 0o600),
             **{path: File(target=target) for path, target in _LINKS.items()},
         }
@@ -134,7 +149,8 @@ def nspawn_command(
         "--resolv-conf=off",
         "--timezone=off",
         "--link-journal=no",
-        "--console=pipe",
+        "--console=read-only",
+        "--setenv=TERM=dumb",
         "--bind=/dev/kmsg",
         *(f"--bind={source}:{path}" for path, source in binds.items()),
         *(f"--bind-ro={source}:{path}" for path, source in read_only.items()),

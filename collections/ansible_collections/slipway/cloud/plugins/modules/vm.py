@@ -200,6 +200,7 @@ class Vm:
         self._directory = pathlib.Path(module.params["directory"])
         self._keys = Keys(module, pathlib.Path(module.params["ssh_directory"]))
         self._processes = Processes(self._name)
+        self._launched: subprocess.Popen[bytes] | None = None
 
     # What is there
 
@@ -305,7 +306,7 @@ class Vm:
         )
         run = [self._params["launcher"], "run", self._name, str(self._directory)]
         with open(self._directory / "console.log", "wb") as console:
-            self._process = subprocess.Popen(
+            self._launched = subprocess.Popen(
                 ["unshare", "--mount", *run, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
@@ -329,8 +330,7 @@ class Vm:
                 raise VmError(self._explain("ended before it answered"))
 
     def _ended(self) -> bool:
-        process: subprocess.Popen[bytes] | None = getattr(self, "_process", None)
-        return process.poll() is not None if process else not self.alive
+        return self._launched.poll() is not None if self._launched else not self.alive
 
     def _explain(self, what: str) -> str:
         console = self._directory / "console.log"
