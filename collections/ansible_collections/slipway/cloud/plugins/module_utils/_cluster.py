@@ -118,5 +118,6 @@ def failure(results: t.Sequence[Result]) -> str:
     for result in results:
         if result.cause:
             hint = f" {result.cause.hint}" if result.cause.hint else ""
-            lines.append(f"cluster {result.name} in namespace {result.namespace}: {result.cause.summary}.{hint}")
-    return "\n".join(line.replace("..", ".") for line in lines)
+            summary = result.cause.summary.rstrip(".")
+            lines.append(f"cluster {result.name} in namespace {result.namespace}: {summary}.{hint}")
+    return "\n".join(lines)

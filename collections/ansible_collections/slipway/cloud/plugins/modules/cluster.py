@@ -160,7 +160,8 @@ clusters:
     phases:
       description:
         - When each phase was reached, in seconds since the first request.
-        - V(applied), V(scheduled), V(started) and V(available), or V(deleted), V(object_gone) and V(pods_gone).
+        - V(applied) is when the API server accepted the change. V(scheduled), V(started) and V(available) follow, or
+          V(object_gone) and V(pods_gone).
       type: dict
       sample: {applied: 0.043, scheduled: 0.471, started: 2.103, available: 2.87}
     cause:

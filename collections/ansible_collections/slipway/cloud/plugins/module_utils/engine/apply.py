@@ -62,10 +62,10 @@ def patch(client: Client, current: Object, changes: Object) -> Object:
     return client.request("PATCH", path, query, body=body, content_type=MERGE_PATCH, action=action)
 
 
-def delete(client: Client, current: Object) -> Object | None:
+def delete(client: Client, current: Object) -> Object:
     """Delete the very object that ``current`` is, after everything it controls (foreground).
 
-    Returns the object as it waits for its end, None if it is gone already; ConflictError if it is another now.
+    Returns the object as it waits for its end, ``current`` if it is gone already; ConflictError if it is another now.
     """
     resource, meta = resource_of(current), current["metadata"]
     body = {
@@ -79,8 +79,8 @@ def delete(client: Client, current: Object) -> Object | None:
     try:
         answer = client.request("DELETE", path, body=body, action=action)
     except NotFoundError:
-        return None
-    return answer if answer.get("kind") == resource.kind else None
+        return current
+    return answer if answer.get("kind") == resource.kind else current  # else a Status: nothing had to be waited for
 
 
 def require_ours(obj: Object) -> None:

@@ -19,7 +19,7 @@ from . import apply as writes
 from .diagnosis import Cause
 from .errors import EngineError
 from .progress import Event, Listener, Stage, ignore
-from .readiness import READY, FailFast, Judge, State, Target, Verdict, failing_fast, gone
+from .readiness import READY, FailFast, Judge, State, Target, Verdict, View, failing_fast, gone
 from .reflector import Selection, revision
 from .resources import INSTANCE, MANAGED_BY, POD, REPLICA_SET, Object, Resource, object_key, resource_of
 from .tracker import Outcome, Tracker
@@ -141,7 +141,7 @@ class _Run:
         self.tracker.__exit__(*exc_info)
 
     def each(self, step: Step) -> None:
-        """Take all jobs that have not failed one step further, some at a time; an error stays with its job."""
+        """Take every job one step further, some at a time; one that has failed stays where it is, with its error."""
 
         def guarded(job: _Job) -> None:
             try:
@@ -172,31 +172,30 @@ class _Run:
         self.demand()
         self.tracker.wait_synced(self.deadline)
 
-    def carry_out(self, write: t.Callable[[_Job], Object | None], *, stage: Stage) -> None:
-        """Change every object, and wait from that moment on."""
+    def carry_out(self, write: t.Callable[[_Job], Object | None], judge: Judge) -> None:
+        """Change every object for which there is something to do, then wait until all are judged or the time is up."""
 
         def step(job: _Job) -> None:
             job.written = write(job)
+            if job.written is None:
+                return
             job.written_at = time.monotonic()
-            self._tell(stage, resource_of(job.obj), *object_key(job.obj), message="")
+            target = target_of(job.written)
+            self._tell("applied", target, message="accepted by the API server")
+            if self.options.wait:
+                job.wait = self.tracker.expect(target, failing_fast(judge, self.options.fail_fast))
 
         self.each(step)
-
-    def expect(self, judge_of: t.Callable[[Resource], Judge]) -> None:
-        """Wait until every object that was changed is judged, or the time is up."""
-        if not self.options.wait:
-            return
-        waits = []
-        for job in self.jobs:
-            state = job.written or job.current
-            if state is not None and not job.error:
-                judge = failing_fast(judge_of(resource_of(job.obj)), self.options.fail_fast)
-                job.wait = self.tracker.expect(target_of(state), judge)
-                waits.append(job.wait)
-        concurrent.futures.wait(waits, timeout=max(0.0, self.deadline - time.monotonic()))
+        waits = [job.wait for job in self.jobs if job.wait]
+        concurrent.futures.wait(waits, timeout=self.remaining)
         for job in self.jobs:
             if job.wait:
                 self._settle(job, job.wait)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the deadline, not less than 0."""
+        return max(0.0, self.deadline - time.monotonic())
 
     def _settle(self, job: _Job, wait: concurrent.futures.Future[Outcome]) -> None:
         try:
@@ -209,20 +208,20 @@ class _Run:
         namespace, name = object_key(job.obj)
         state = job.written or job.current or {"metadata": {}}
         phases = dict(job.outcome.reached) if job.outcome else {}
-        if job.written_at:
-            phases = {"deleted" if action == "deleted" else "applied": job.written_at, **phases}
+        if job.written:
+            phases = {"applied": job.written_at, **phases}
         return Result(
             kind=job.obj["kind"],
             namespace=namespace,
             name=name,
-            action="none" if job.error and not job.written_at else action,
+            action="none" if job.error and not job.written else action,
             uid=state["metadata"].get("uid", ""),
             generation=state["metadata"].get("generation", 0),
             replicas=state.get("spec", {}).get("replicas"),
             phases={stage: round(at - self.start, 3) for stage, at in phases.items()},
             cause=self._cause(job),
             before=writes.cleaned(job.current),
-            after={} if action in ("deleted", "absent") else writes.cleaned(job.written),
+            after={} if action == "deleted" else writes.cleaned(job.written),
         )
 
     def _cause(self, job: _Job) -> Cause | None:
@@ -245,36 +244,20 @@ class _Run:
         if verdict.state is State.FAILED:
             stages = ["failed"]
         for stage in stages or ["waiting"]:
-            self._tell(
-                t.cast("Stage", stage),
-                target.resource,
-                target.namespace,
-                target.name,
-                message=verdict.cause.summary if verdict.cause else verdict.summary,
-                counts=verdict.counts,
-            )
+            message = verdict.cause.summary if verdict.cause else verdict.summary
+            self._tell(t.cast("Stage", stage), target, message=message, counts=verdict.counts)
 
-    def _tell(
-        self,
-        stage: Stage,
-        resource: Resource,
-        namespace: str,
-        name: str,
-        *,
-        message: str,
-        counts: dict[str, int] | None = None,
-    ) -> None:
-        self.options.listener(
-            Event(
-                stage=stage,
-                kind=resource.kind,
-                namespace=namespace,
-                name=name,
-                message=message,
-                elapsed=time.monotonic() - self.start,
-                counts=counts or {},
-            )
+    def _tell(self, stage: Stage, target: Target, *, message: str, counts: dict[str, int] | None = None) -> None:
+        event = Event(
+            stage=stage,
+            kind=target.resource.kind,
+            namespace=target.namespace,
+            name=target.name,
+            message=message,
+            elapsed=time.monotonic() - self.start,
+            counts=counts or {},
         )
+        self.options.listener(event)
 
 
 def target_of(obj: Object) -> Target:
@@ -284,8 +267,9 @@ def target_of(obj: Object) -> Target:
     return Target(resource_of(obj), namespace, name, meta["uid"], meta.get("generation", 0), revision(obj))
 
 
-def _ready(resource: Resource) -> Judge:
-    return READY[resource.kind]
+def _ready(view: View) -> Verdict:
+    """Judge an object by the rule of its kind."""
+    return READY[view.target.resource.kind](view)
 
 
 def ensure_present(client: Client, objects: t.Sequence[Object], options: Options | None = None) -> list[Result]:
@@ -308,8 +292,7 @@ def ensure_present(client: Client, objects: t.Sequence[Object], options: Options
             run.each(rehearse)
             run.demand()
         if not options.dry_run:
-            run.carry_out(lambda job: _apply(run, job), stage="applied")
-            run.expect(_ready)
+            run.carry_out(lambda job: _apply(run, job), _ready)
         return [run.result(job, _difference(job)) for job in run.jobs]
 
 
@@ -319,7 +302,7 @@ def _apply(run: _Run, job: _Job) -> Object:
         if not run.options.wait:
             raise EngineError(f"{target_of(job.current)} is still being deleted; apply with wait.", code="terminating")
         wait = run.tracker.expect(target_of(job.current), gone)
-        concurrent.futures.wait([wait], timeout=max(0.0, run.deadline - time.monotonic()))
+        concurrent.futures.wait([wait], timeout=run.remaining)
         verdict = run.tracker.abandon(wait).verdict
         if verdict.state is not State.DONE:
             what = f"{target_of(job.current)} is still being deleted"
@@ -343,8 +326,7 @@ def ensure_absent(client: Client, objects: t.Sequence[Object], options: Options 
     with _Run(client, objects, options) as run:
         run.read()
         if not options.dry_run:
-            run.carry_out(lambda job: writes.delete(client, job.current) if job.current else None, stage="deleted")
-            run.expect(lambda resource: gone)  # noqa: ARG005  # any kind goes the same way
+            run.carry_out(lambda job: writes.delete(client, job.current) if job.current else None, gone)
         return [run.result(job, "deleted" if job.current else "absent") for job in run.jobs]
 
 
@@ -399,6 +381,5 @@ def _modify(
         run.each(lambda job: t.cast("None", _existing(job)))
         run.demand()
         if not options.dry_run:
-            run.carry_out(write, stage="applied")
-            run.expect(_ready)
+            run.carry_out(write, _ready)
         return [run.result(job, action) for job in run.jobs]

@@ -10,9 +10,7 @@ import time
 import typing as t
 from dataclasses import asdict, dataclass, field
 
-Stage = t.Literal[
-    "applied", "deleted", "waiting", "scheduled", "started", "available", "object_gone", "pods_gone", "failed"
-]
+Stage = t.Literal["applied", "waiting", "scheduled", "started", "available", "object_gone", "pods_gone", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
