@@ -57,10 +57,10 @@ molecule: dev ## The whole site on VMs of its own, then the live suites (KEEP=1)
 	molecule test $(if $(KEEP),--destroy=never)
 
 bench: dev ## This and kubectl in turns, on the VMs of make up
-	pytest tests/bench $(junit)
+	@PYTHONPATH=collections SLIPWAY_VM_SET=$(VM_SET) python -m tests.bench
 
 drill: dev ## The long and destructive runs, resumable (ONLY=kill-up)
-	pytest tests/drills$(if $(ONLY),/test_$(subst -,_,$(ONLY)).py) $(junit)
+	@PYTHONPATH=collections python -m tests.drills $(ONLY)
 
 ##@ Package it, and clean up
 build: venv ## The collection's tarball for Ansible Galaxy, in build/

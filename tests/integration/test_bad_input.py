@@ -18,25 +18,27 @@ if TYPE_CHECKING:
 CLUSTER = {"name": "demo", "image": "registry.k8s.io/pause:3.10.2", "replicas": 1, "wait_timeout": 5}
 LABELS = {"nodes": ["node1"], "labels": {"slipway.dev/clusters": "allowed"}}
 DOWN = "down"
+MISTAKES = {
+    "server down": ("cluster", CLUSTER, DOWN, r"API server https://\S+ cannot be reached: .*does the API server run"),
+    "no permission": ("cluster", CLUSTER, POWERLESS, r'User "powerless" cannot .*\. Ask for a Role that allows it'),
+    "unknown context": (
+        "cluster",
+        {**CLUSTER, "context": "other"},
+        "",
+        r"has no context 'other'; known contexts: test\.",
+    ),
+    "no kubeconfig": ("cluster", {**CLUSTER, "kubeconfig": "/missing"}, "", r"kubeconfig /missing does not exist"),
+    "no namespace": ("cluster", {**CLUSTER, "namespace": "missing"}, "", r'"missing" not found.*Create the namespace'),
+    "unknown field": ("cluster", {**CLUSTER, "replcas": 3}, "", r"Unsupported parameters .* replcas"),
+    "negative replicas": ("cluster", {**CLUSTER, "replicas": -1}, "", r"demo.*replicas.*-1"),
+    "no DNS label": ("cluster", {**CLUSTER, "name": "Not_A_Label"}, "", r"'Not_A_Label' is no DNS label: at most 63"),
+    "labels, server down": ("node_labels", LABELS, DOWN, r"API server https://\S+ cannot be reached"),
+    "labels, no permission": ("node_labels", LABELS, POWERLESS, r'User "powerless" cannot .*\. Ask for a Role'),
+    "labels, no such node": ("node_labels", LABELS, "", r"node1"),
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "login", "message"),
-    [
-        ("cluster", CLUSTER, DOWN, r"API server https://\S+ cannot be reached: .*does the API server run"),
-        ("cluster", CLUSTER, POWERLESS, r'User "powerless" cannot .*\. Ask for a Role that allows it'),
-        ("cluster", {**CLUSTER, "context": "other"}, "", r"has no context 'other'; known contexts: test\."),
-        ("cluster", {**CLUSTER, "kubeconfig": "/missing"}, "", r"kubeconfig /missing does not exist"),
-        ("cluster", {**CLUSTER, "namespace": "missing"}, "", r'namespaces "missing" not found.*Create the namespace'),
-        ("cluster", {**CLUSTER, "replcas": 3}, "", r"Unsupported parameters .* replcas"),
-        ("cluster", {**CLUSTER, "replicas": -1}, "", r"demo.*replicas.*-1"),
-        ("cluster", {**CLUSTER, "name": "Not_A_Label"}, "", r"Not_A_Label.*lower"),
-        ("node_labels", LABELS, DOWN, r"API server https://\S+ cannot be reached"),
-        ("node_labels", LABELS, POWERLESS, r'User "powerless" cannot .*\. Ask for a Role that allows it'),
-        ("node_labels", LABELS, "", r"node1"),
-    ],
-    ids=lambda value: value if isinstance(value, str) and " " not in value else "",
-)
+@pytest.mark.parametrize(("name", "options", "login", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_mistake(
     api: ApiServer, namespace: str, tmp_path: Path, name: str, options: dict[str, Any], login: str, message: str
 ) -> None:

@@ -30,7 +30,8 @@ class Run:
     @property
     def result(self) -> dict[str, Any]:
         """The module's result of an ad hoc run on one host."""
-        answer: dict[str, Any] = json.loads(self.output.partition(" => ")[2].partition("\n[")[0])
+        answer: dict[str, Any]
+        answer, _ = json.JSONDecoder().raw_decode(self.output.partition(" => ")[2])
         return answer
 
     @property
@@ -72,7 +73,8 @@ def module(
 ) -> Run:
     """Run a module of the collection ad hoc on localhost, as a user types it; `prefix` may change who runs it."""
     ad_hoc = [str(VENV_BIN / "ansible"), "localhost", "-m", f"slipway.cloud.{name}", "-a", json.dumps(options)]
-    return run([*prefix, *ad_hoc, *flags], env={"KUBECONFIG": str(kubeconfig)}, timeout=timeout)
+    env = {"KUBECONFIG": str(kubeconfig), "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    return run([*prefix, *ad_hoc, *flags], env=env, timeout=timeout)
 
 
 def playbook(name: str, *arguments: str, timeout: float = 900) -> Run:
