@@ -1,0 +1,134 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeconfig
+author: Slipway contributors (@slipway)
+version_added: 1.0.0
+short_description: Merge a context into a kubeconfig
+description:
+  - Merges one context of a kubeconfig, with its cluster and user, into another one under a name of your choice.
+  - Everything else in that file stays as it is. The new file is written beside it and renamed, with mode V(0600).
+  - Refuses to overwrite a cluster, user or context of that name that leads to another Kubernetes.
+options:
+  src:
+    description: The kubeconfig with the context.
+    type: path
+    required: true
+  context:
+    description: The context to merge. Without it, the current one of O(src).
+    type: str
+  name:
+    description: What context, cluster and user are called in O(path).
+    type: str
+    required: true
+  path:
+    description: The kubeconfig to merge into. Without it, the first file of E(KUBECONFIG), else C(~/.kube/config).
+    type: path
+requirements:
+  - PyYAML
+extends_documentation_fragment:
+  - slipway.cloud.attributes
+attributes:
+  diff_mode:
+    support: none
+    description: Does not show what it changes, since credentials are among it.
+"""
+
+EXAMPLES = r"""
+- name: Use the new Kubernetes from now on with kubectl --context slipway
+  slipway.cloud.kubeconfig:
+    src: "{{ lookup('slipway.cloud.cache_path', 'kubeconfig') }}"
+    name: slipway
+"""
+
+RETURN = r"""
+path:
+  description: The kubeconfig that has the context now.
+  returned: always
+  type: str
+  sample: /root/.kube/config
+"""
+
+import os
+import pathlib
+import tempfile
+import traceback
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ..module_utils._kubeconfig import EMPTY, Kubeconfig, KubeconfigError, is_kubeconfig, merge
+
+try:
+    import yaml
+except ImportError:
+    YAML_ERROR: str | None = traceback.format_exc()
+else:
+    YAML_ERROR = None
+
+
+def own_path(environ: t.Mapping[str, str]) -> pathlib.Path:
+    """Return the file that kubectl would write to."""
+    first = next(filter(None, environ.get("KUBECONFIG", "").split(os.pathsep)), "~/.kube/config")
+    return pathlib.Path(first).expanduser()
+
+
+def load(path: pathlib.Path) -> Kubeconfig:
+    """Read a kubeconfig. :raises KubeconfigError: if it cannot be read or is none."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8")) or EMPTY
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise KubeconfigError(f"Cannot read the kubeconfig {path}: {error}") from error
+    if not is_kubeconfig(config):
+        raise KubeconfigError(f"{path} is no kubeconfig.")
+    return t.cast(Kubeconfig, config)
+
+
+def write(path: pathlib.Path, config: Kubeconfig) -> None:
+    """Replace the file at once, by one that its owner alone can read. :raises KubeconfigError:"""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as beside:
+            new = pathlib.Path(beside, path.name)
+            new.touch(mode=0o600)
+            new.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+            if path.exists():
+                os.chown(new, path.stat().st_uid, path.stat().st_gid)
+            new.replace(path)
+    except OSError as error:
+        raise KubeconfigError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec={
+            "src": {"type": "path", "required": True},
+            "context": {"type": "str"},
+            "name": {"type": "str", "required": True},
+            "path": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    if YAML_ERROR:
+        module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_ERROR)
+    params: dict[str, t.Any] = module.params
+    path = pathlib.Path(params["path"]) if params["path"] else own_path(os.environ)
+    try:
+        source = load(pathlib.Path(params["src"]))
+        own = load(path) if path.exists() else {}
+        context = params["context"] or source.get("current-context") or ""
+        merged = merge(own, source, context=context, name=params["name"])
+        changed = merged != own
+        if changed and not module.check_mode:
+            write(path.resolve(), merged)
+    except KubeconfigError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=changed, path=str(path))
+
+
+if __name__ == "__main__":
+    main()
