@@ -23,12 +23,10 @@ _SAY_SECONDS = 15.0
 
 
 def progress(log: str) -> str:
-    """Return what a build's log says: how many packages were compiled or modules downloaded, and the last of them."""
+    """Return what a build's log says: how many packages were compiled, and what was compiled or downloaded last."""
     lines = [line for line in log.splitlines() if not line.startswith(("#", " ", "\t"))]
-    if not lines:
-        return "linking"
-    downloads = sum(line.startswith("go: downloading ") for line in lines)
-    return f"{downloads} modules downloaded, {len(lines) - downloads} packages compiled, now {lines[-1]}"
+    packages = sum(not line.startswith("go: ") for line in lines)
+    return f"{packages} packages compiled, now {lines[-1].removeprefix('go: ')}" if lines else "linking"
 
 
 def clock(seconds: float) -> str:

@@ -184,6 +184,7 @@ class Bundle:
         try:
             manifest = self.read()
         except BundleError:
+            (self.root / "manifest.json").unlink()
             manifest = Manifest()
         known = set(manifest.files)
         manifest.forget_files(self.faults(manifest))

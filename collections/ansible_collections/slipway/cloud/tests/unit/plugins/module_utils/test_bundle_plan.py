@@ -1,0 +1,62 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tests of the plan of a bundle."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.slipway.cloud.plugins.module_utils._bundle_plan import PlanError, Row, plan
+
+TOOLS: list[Row] = [
+    {"name": "kubernetes", "tag": "core", "version": "1", "release": [{"url": "..."}]},
+    {"name": "etcd", "tag": "core", "version": "1", "pulled": True},
+    {"name": "local", "tag": "core", "version": "1"},
+    {"name": "kwok", "tag": "tests", "version": "1"},
+]
+IMAGES: list[Row] = [{"name": "etcd:1", "tag": "core"}, {"name": "kwok:1", "tag": "tests"}]
+
+
+@pytest.mark.parametrize(
+    ("source", "tags", "download", "build", "images", "keep_tools"),
+    [
+        ("source", ["core"], [], ["kubernetes", "etcd", "local"], ["etcd:1"], ["kubernetes", "etcd", "local", "kwok"]),
+        ("source", ["tests"], [], ["kwok"], ["kwok:1"], ["kubernetes", "etcd", "local", "kwok"]),
+        ("release", ["core"], ["kubernetes"], ["local"], [], ["kubernetes", "local", "kwok"]),
+        ("release", ["core", "tests"], ["kubernetes"], ["local", "kwok"], [], ["kubernetes", "local", "kwok"]),
+        ("release", [], [], [], [], ["kubernetes", "local", "kwok"]),
+    ],
+)
+def test_plan(
+    source: str, tags: list[str], download: list[str], build: list[str], images: list[str], keep_tools: list[str]
+) -> None:
+    found = plan(TOOLS, IMAGES, source=source, tags=tags, versions={})
+    assert [row["name"] for row in found["download"]] == download
+    assert [row["name"] for row in found["build"]] == build
+    assert [row["name"] for row in found["images"]] == images
+    assert found["keep_tools"] == keep_tools
+    assert found["keep_images"] == ([] if source == "release" else ["etcd:1", "kwok:1"])
+
+
+def test_version_of_a_release() -> None:
+    found = plan(TOOLS, IMAGES, source="release", tags=["core"], versions={"kubernetes": "2"})
+    assert found["download"][0]["version"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("source", "versions", "message"),
+    [
+        (
+            "source",
+            {"kubernetes": "2"},
+            "kubernetes 2, but its module file pins 1: set bundle_source to release",
+        ),
+        ("release", {"kwok": "2"}, "asks for kwok 2, but its module file pins 1"),
+        ("release", {"kubernets": "2"}, "bundle_versions names kubernets, which the bundle does not have"),
+    ],
+)
+def test_version_that_cannot_be_had(source: str, versions: dict[str, str], message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        plan(TOOLS, IMAGES, source=source, tags=["core", "tests"], versions=versions)
