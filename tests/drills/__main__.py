@@ -32,7 +32,7 @@ def perform(step: str, action: Callable[[], str]) -> Result:
 
 def main() -> int:
     """Return the exit code: 1 where a step failed, 2 for a drill that does not exist."""
-    parser = argparse.ArgumentParser(prog="make drill", epilog=f"Drills: {', '.join(DRILLS)}")
+    parser = argparse.ArgumentParser(usage="make drill ONLY=NAME", epilog=f"Drills: {', '.join(DRILLS)}")
     parser.add_argument("name", nargs="?", choices=DRILLS, metavar="NAME")
     name = parser.parse_args().name
     if not name:

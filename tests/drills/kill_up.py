@@ -18,8 +18,18 @@ MOMENTS = 10
 
 
 def steps() -> dict[str, Callable[[], str]]:
-    """One step for each tenth of the run's duration."""
-    return {f"{number} of {MOMENTS}": partial(killed_in_tenth, number) for number in range(1, MOMENTS + 1)}
+    """A whole run to know its duration, then one step for each tenth of it."""
+    moments = {f"{number} of {MOMENTS}": partial(killed_in_tenth, number) for number in range(1, MOMENTS + 1)}
+    return {"undisturbed": undisturbed, **moments}
+
+
+def undisturbed() -> str:
+    """Run from nothing to the end."""
+    make = Make("k")
+    succeed(make.down())
+    whole = succeed(make.up())
+    succeed(make.down())
+    return f"took {whole.seconds:.0f} s"
 
 
 def killed_in_tenth(number: int) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 CONSOLE_TAIL = 3000
+SEED = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +39,22 @@ def namespace(kubernetes: Kubernetes) -> Iterator[str]:
     name = kubernetes.new_namespace()
     yield name
     kubernetes.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed of all that is random, or take that of an earlier run."""
+    config.stash[SEED] = int(os.environ.get("SLIPWAY_SEED") or secrets.randbelow(1 << 32))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Show the seed."""
+    return f"to repeat what is random: SLIPWAY_SEED={config.stash[SEED]}"
+
+
+@pytest.fixture(scope="session")
+def seed(pytestconfig: pytest.Config) -> int:
+    """The seed of all that is random."""
+    return pytestconfig.stash[SEED]
 
 
 @pytest.hookimpl(wrapper=True)

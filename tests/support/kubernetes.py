@@ -104,7 +104,7 @@ class Kubernetes:
         flags = [flag for option in options for flag in ("-o", option)]
         return run(["ssh", "-q", *flags, f"root@{self.addresses[node]}", shlex.join(command)], timeout=timeout)
 
-    def machines(self, *nodes: str, **variables: str) -> Run:
+    def machines(self, *nodes: str, **variables: object) -> Run:
         """Run `playbooks/vms.yml` with these variables for some VMs of the set, or for all."""
         extra = {"vm_set": self.vm_set, **variables}
         limit = [f"--limit={','.join(nodes)}"] if nodes else []

@@ -34,10 +34,11 @@ class Make:
             return float(self._seconds.read_text())
         return GUESS
 
-    def up(self, *, first: bool = False) -> Run:
-        """Run `make up` to its end; `first` says that it starts from nothing, and is worth remembering."""
+    def up(self) -> Run:
+        """Run `make up` to its end; how long it takes from nothing is remembered."""
+        from_nothing = not (CACHE / "vms" / self.vm_set).exists()
         answer = run(self._command("up"), env={MARK: self.mark}, timeout=900)
-        if first and answer.code == 0:
+        if from_nothing and answer.code == 0:
             self._seconds.parent.mkdir(parents=True, exist_ok=True)
             self._seconds.write_text(f"{answer.seconds:.1f}")
         return answer

@@ -6,9 +6,9 @@ import contextlib
 import hashlib
 import io
 import json
+import platform
 import subprocess
 import tarfile
-import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ NETWORK_NAMESPACE = "slipway-beyond"
 HERE, THERE = "198.51.100.1", "198.51.100.2"  # of a network for documentation: nobody else's, RFC 5737
 ADDRESS = f"{THERE}:5000"
 IMAGE = f"{ADDRESS}/test:1"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CONFIG = """\
 version: 0.1
 log: {{level: warn}}
@@ -88,7 +89,11 @@ def _push() -> None:
     with tarfile.open(fileobj=layer, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("hello"))
     diff = _digest(layer.getvalue())
-    config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff]}}
+    config = {
+        "architecture": ARCHITECTURES[platform.machine()],
+        "os": "linux",
+        "rootfs": {"type": "layers", "diff_ids": [diff]},
+    }
     media = "application/vnd.oci.image"
     manifest = {
         "schemaVersion": 2,
