@@ -31,7 +31,7 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _TIMEOUT_SECONDS = 60
 
 # What a registry's answer means for who pushes.
-_REMEDIES = {
+_REMEDIES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "the user name or the password is wrong or missing",
     HTTPStatus.FORBIDDEN: "this user may not push here",
     HTTPStatus.NOT_FOUND: "there is no such repository, or this is no registry: check the URL",
@@ -118,15 +118,29 @@ def locate(registry: str, name: str) -> Location:
     url = urllib.parse.urlsplit(registry)
     if url.scheme not in ("http", "https") or not url.netloc or "@" in url.netloc or url.query:
         raise RegistryError(f"{registry!r} is no URL of a registry: write it as https://registry.example:5000/team.")
-    repository, _, tag = name.rpartition("/")[2].partition(":")
+    repository, tag = name.rpartition("/")[2].split(":", 1)
     prefix = url.path.strip("/")
     return Location(f"{url.scheme}://{url.netloc}", f"{prefix}/{repository}".strip("/"), tag)
 
 
 def parse_challenge(header: str) -> tuple[str, dict[str, str]]:
     """Read WWW-Authenticate: ``Bearer realm="x",scope="y"`` -> ``("bearer", {"realm": "x", "scope": "y"})``."""
-    scheme, _, parameters = header.partition(" ")
-    return scheme.lower(), dict(_CHALLENGE.findall(parameters))
+    return header.partition(" ")[0].lower(), dict(_CHALLENGE.findall(header))
+
+
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """Who pushes, and the PEM file of the authority behind the registry. Empty: nobody; those trusted here."""
+
+    username: str = ""
+    password: str = ""
+    ca_path: str = ""
+
+    @property
+    def basic(self) -> str:
+        """The value of an Authorization header, or nothing."""
+        credentials = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return f"Basic {credentials}" if self.username else ""
 
 
 class _Answer(t.NamedTuple):
@@ -138,16 +152,15 @@ class _Answer(t.NamedTuple):
 class Registry:
     """One repository of one registry."""
 
-    def __init__(self, location: Location, *, username: str = "", password: str = "", ca_path: str = "") -> None:
+    def __init__(self, location: Location, access: Access) -> None:
         self._location = location
-        credentials = base64.b64encode(f"{username}:{password}".encode()).decode()
-        self._basic = f"Basic {credentials}" if username else ""
+        self._basic = access.basic
         self._authorization = ""
         try:
-            context = ssl.create_default_context(cafile=ca_path or None)
+            context = ssl.create_default_context(cafile=access.ca_path or None)
         except OSError as error:
             raise RegistryError(
-                f"{ca_path} cannot be used as the registry's certificate authority: {error}."
+                f"{access.ca_path} cannot be used as the registry's certificate authority: {error}."
             ) from error
         self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
 
@@ -204,6 +217,8 @@ class Registry:
     ) -> _Answer:
         answer = self._send(method, url, body=body, headers=headers)
         if answer.status == HTTPStatus.UNAUTHORIZED and self._authorize(answer.headers.get("WWW-Authenticate", "")):
+            if not isinstance(body, (bytes, type(None))):
+                body.seek(0)
             answer = self._send(method, url, body=body, headers=headers)
         if answer.status >= HTTPStatus.BAD_REQUEST and answer.status not in accepted:
             raise RegistryError(self._explain(method, answer))
@@ -248,7 +263,7 @@ class Registry:
             detail = "; ".join(f"{error['code']}: {error['message']}" for error in json.loads(answer.body)["errors"])
         except (ValueError, KeyError, TypeError):
             detail = answer.body.decode(errors="replace")[:200].strip()
-        remedy = _REMEDIES.get(HTTPStatus(answer.status), "look at its log, or try again later")
+        remedy = _REMEDIES.get(answer.status, "look at its log, or try again later")
         said = f" ({detail})" if detail else ""
         where = f"{self._location.host}/{self._location.repository}"
         return f"The registry refused {method} on {where} with {answer.status}{said}: {remedy}. The image is not there."
@@ -260,16 +275,16 @@ class Registry:
         return f"{host} cannot be reached ({reason}): check the registry's URL and that it is running."
 
 
-def push_image(archive: Path, registry: str, *, dry_run: bool = False, **access: str) -> tuple[str, bool]:
+def push_image(archive: Path, registry: str, access: Access, *, dry_run: bool = False) -> tuple[str, bool]:
     """Push an archive; return the image's name by digest (``host/team/worker@sha256:<hex>``) and whether that was new.
 
-    ``access`` is ``username``, ``password`` and ``ca_path``. RegistryError says what went wrong.
+    RegistryError says what went wrong.
     """
     try:
         with tarfile.open(archive) as tar:
             image = Archive(tar)
             location = locate(registry, image.name)
-            repository = Registry(location, **access)
+            repository = Registry(location, access)
             digest, changed = repository.lacks(image) if dry_run else repository.push(image)
     except (OSError, KeyError, ValueError, tarfile.TarError) as error:
         raise RegistryError(

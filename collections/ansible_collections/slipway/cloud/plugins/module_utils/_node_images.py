@@ -73,8 +73,8 @@ class Plan:
 
 def repository(name: str) -> str:
     """Return an image's name without tag or digest: ``host:5000/a/b:v1`` -> ``host:5000/a/b``."""
-    path, _, last = name.partition("@")[0].rpartition("/")
-    return "/".join(filter(None, (path, last.partition(":")[0])))
+    path, slash, last = name.partition("@")[0].rpartition("/")
+    return path + slash + last.partition(":")[0]
 
 
 def parse_images(listing: str, ready: t.Iterable[str]) -> dict[str, Stored]:
@@ -89,8 +89,7 @@ def parse_images(listing: str, ready: t.Iterable[str]) -> dict[str, Stored]:
 
 
 def _parse_labels(column: str) -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in column.split(",") if "=" in pair)
-    return {key: value for key, _, value in pairs}
+    return dict(pair.split("=", 1) for pair in column.split(",") if "=" in pair)
 
 
 def parse_archive(manifest: str) -> tuple[list[str], str]:
