@@ -11,6 +11,7 @@ import tarfile
 import typing as t
 
 import pytest
+
 from ansible_collections.slipway.cloud.plugins.module_utils._node_images import (
     PIN,
     Ctr,
