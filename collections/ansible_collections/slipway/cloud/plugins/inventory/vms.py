@@ -48,6 +48,10 @@ from ansible.utils.vars import load_extra_vars
 from ..lookup.cache_path import cache_path
 from ..module_utils._vm_set import Node, VmSet, VmSetError, layout
 
+if t.TYPE_CHECKING:
+    from ansible.inventory.data import InventoryData
+    from ansible.parsing.dataloader import DataLoader
+
 _LOCALHOST = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
 _SSH_ARGS = "-o UserKnownHostsFile={directory}/known_hosts -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
 
@@ -60,8 +64,33 @@ def node_variables(node: Node, ssh_directory: str) -> dict[str, t.Any]:
         "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_ssh_private_key_file": f"{ssh_directory}/id_ed25519",
         "ansible_ssh_common_args": _SSH_ARGS.format(directory=ssh_directory),
-        "ansible_control_path": f"{ssh_directory}/%%h",
+        "ansible_control_path": f"{ssh_directory}/{node.name}",
     }
+
+
+def add_localhost(inventory: InventoryData) -> None:
+    """Add the groups of this machine."""
+    for group in ("controller", "builder"):
+        inventory.add_group(group)
+        inventory.add_host("localhost", group=group)
+    _set_variables(inventory, "localhost", _LOCALHOST)
+
+
+def add_nodes(inventory: InventoryData, vm_set: VmSet, ssh_directory: str) -> None:
+    """Add the VMs, in their groups, and what every host knows of the set."""
+    _set_variables(inventory, "all", {"vm_layout": dataclasses.asdict(vm_set)})
+    inventory.add_group("kubeadm")
+    for group in ("control_plane", "workers"):
+        inventory.add_group(group)
+        inventory.add_child("kubeadm", group)
+    for node in vm_set.nodes:
+        inventory.add_host(node.name, group=node.group)
+        _set_variables(inventory, node.name, node_variables(node, ssh_directory))
+
+
+def _set_variables(inventory: InventoryData, entity: str, variables: dict[str, t.Any]) -> None:
+    for name, value in variables.items():
+        inventory.set_variable(entity, name, value)
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -73,7 +102,7 @@ class InventoryModule(BaseInventoryPlugin):
         """Whether the file is for this plugin, judged by its name."""
         return super().verify_file(path) and path.endswith(("vms.yml", "vms.yaml"))
 
-    def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
+    def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         """Add groups, hosts and variables."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
@@ -88,26 +117,5 @@ class InventoryModule(BaseInventoryPlugin):
             # Ansible makes a warning of any other exception and goes on without hosts: a run that succeeds at nothing.
             self.display.error(str(error))
             raise SystemExit(4) from error
-        self._add_localhost()
-        self._add_nodes(vm_set)
-
-    def _add_localhost(self) -> None:
-        for group in ("controller", "builder"):
-            self.inventory.add_group(group)
-            self.inventory.add_host("localhost", group=group)
-        self._set_variables("localhost", _LOCALHOST)
-
-    def _add_nodes(self, vm_set: VmSet) -> None:
-        self._set_variables("all", {"vm_layout": dataclasses.asdict(vm_set)})
-        self.inventory.add_group("kubeadm")
-        for group in ("control_plane", "workers"):
-            self.inventory.add_group(group)
-            self.inventory.add_child("kubeadm", group)
-        ssh_directory = cache_path(f"vms/{vm_set.name}/ssh", environ=os.environ)
-        for node in vm_set.nodes:
-            self.inventory.add_host(node.name, group=node.group)
-            self._set_variables(node.name, node_variables(node, ssh_directory))
-
-    def _set_variables(self, entity: str, variables: dict[str, t.Any]) -> None:
-        for name, value in variables.items():
-            self.inventory.set_variable(entity, name, value)
+        add_localhost(inventory)
+        add_nodes(inventory, vm_set, cache_path(f"vms/{vm_set.name}/ssh", environ=os.environ))

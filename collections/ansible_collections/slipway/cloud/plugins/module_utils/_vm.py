@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import typing as t
 import uuid
+
+if t.TYPE_CHECKING:
+    import ipaddress
 
 # Every address of a set from the first node to the last possible one is named, so that adding a VM changes no other.
 _NODES = range(1, 11)

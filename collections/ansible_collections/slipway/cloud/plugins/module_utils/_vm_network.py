@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import itertools
 import shlex
 import typing as t
 
@@ -42,7 +43,7 @@ def rules(bridge: str, subnet: str, *, internet: bool) -> list[Rule]:
 def own_rules(saved: str, bridge: str) -> list[tuple[str, ...]]:
     """Return the arguments, chain first, of the rules of a bridge in the text of C(iptables -S)."""
     split = (shlex.split(line) for line in saved.splitlines() if line.startswith("-A "))
-    return [tuple(words[1:]) for words in split if ("--comment", bridge) in zip(words, words[1:])]
+    return [tuple(words[1:]) for words in split if ("--comment", bridge) in itertools.pairwise(words)]
 
 
 def hardware_address(bridge: str) -> str:

@@ -15,7 +15,7 @@ import time
 import typing as t
 
 
-class StillAlive(Exception):
+class StillAliveError(Exception):
     """A process that did not end although it was killed."""
 
 
@@ -76,7 +76,7 @@ class Processes:
         return bool(self.launcher and _pids(self._cgroup / "supervisor") and self.init)
 
     def kill(self, timeout: float = 20.0) -> None:
-        """End the VM as if the plug were pulled, and return when nothing of it is alive; StillAlive otherwise.
+        """End the VM as if the plug were pulled, and return when nothing of it is alive; StillAliveError otherwise.
 
         The launcher goes first, so that it starts nothing again; with init the kernel kills all that runs inside.
         """
@@ -101,4 +101,4 @@ def _wait(pid: int, descriptor: int, deadline: float) -> None:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        raise StillAlive(f"process {pid} was killed but does not end")
+        raise StillAliveError(f"process {pid} was killed but does not end")

@@ -97,7 +97,8 @@ class Network:
         return str(output)
 
     def _ip(self, *arguments: str) -> list[dict[str, t.Any]]:
-        return t.cast("list[dict[str, t.Any]]", json.loads(self._run("ip", "-json", "-details", "-4", *arguments) or "[]"))
+        output = self._run("ip", "-json", "-details", "-4", *arguments)
+        return t.cast(list[dict[str, t.Any]], json.loads(output or "[]"))
 
     @property
     def _link(self) -> dict[str, t.Any] | None:
@@ -113,13 +114,15 @@ class Network:
         """Return what keeps the bridge from being made, as a message."""
         kind = (self._link or {}).get("linkinfo", {}).get("info_kind", "")
         if self._link and kind != "bridge":
-            return f"The device {self._bridge} is no bridge but {kind or 'a real device'}: rename it or use another vm_set."
+            return f"The device {self._bridge} is not a bridge: rename it, or use another vm_set."
         others = [route for route in self._ip("route", "show", "table", "all") if route.get("dev") != self._bridge]
         routes = [route["dst"] for route in others if route["dst"] != "default" and route.get("type") != "broadcast"]
         if taken := overlapping(self._subnet, routes):
-            return f"The subnet {self._subnet} of {self._bridge} is in use here ({', '.join(taken)}): use another vm_set."
+            return f"The subnet {self._subnet} is in use on this machine ({', '.join(taken)}): use another vm_set."
         if self._internet and not self.nameservers:
-            return f"vm_internet needs a resolver that VMs can reach, but {_RESOLV_CONF[0]} names only loopback addresses."
+            return (
+                f"VMs can reach no resolver of this machine ({_RESOLV_CONF[0]}): name one there, or set no vm_internet."
+            )
         return None
 
     @property
