@@ -81,3 +81,14 @@ def refuse(problems: t.Sequence[str]) -> None:
     """Raise all problems at once, if there are any. :raises InvalidInputError:"""
     if problems:
         raise InvalidInputError(problems)
+
+
+def texts(values: t.Mapping[str, t.Any] | None, *, what: str, problems: list[str]) -> dict[str, str]:
+    """Return the values as text; a number is taken as it is written, whatever else is no string is a problem."""
+    values = values or {}
+    problems += [
+        f"{what} {key} is {value!r}, which is no string: quote it"
+        for key, value in values.items()
+        if isinstance(value, bool) or not isinstance(value, str | int | float)
+    ]
+    return {str(key): str(value) for key, value in values.items()}

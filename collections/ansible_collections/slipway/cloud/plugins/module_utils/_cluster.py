@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ._ansible import refuse
+from ._ansible import refuse, texts
 from .engine.cluster import Cluster, cluster_problems, deployment, duplicates, name_problems, reference
 
 if t.TYPE_CHECKING:
@@ -21,17 +21,6 @@ Item = t.Mapping[str, t.Any]
 def items_of(params: Item) -> list[Item]:
     """Return the clusters that the options describe: those of C(clusters), else the single one."""
     return list(params["clusters"] or []) if params["name"] is None else [params]
-
-
-def texts(values: t.Mapping[str, t.Any] | None, *, what: str, problems: list[str]) -> dict[str, str]:
-    """Return the values as text; a number is taken as it is written, whatever else is no string is a problem."""
-    values = values or {}
-    problems += [
-        f"{what} {key} is {value!r}, which is no string: quote it"
-        for key, value in values.items()
-        if isinstance(value, bool) or not isinstance(value, str | int | float)
-    ]
-    return {str(key): str(value) for key, value in values.items()}
 
 
 def _cluster(item: Item, *, namespace: str, problems: list[str]) -> Cluster:
