@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 WATCH: dict[str, Any] = {"path": "/deployments", "watch": True}
 LIST: dict[str, Any] = {"path": "/deployments?", "watch": False}
 TCP_ESTABLISHED = "01"
+WATCHDOG = 1.0
 FAULTS = [
     pytest.param([], id="none"),
     pytest.param([(End(), WATCH)], id="watch ends at once"),
@@ -100,7 +101,7 @@ class Bench:
     def begin(self, *, deletion: bool) -> Future[Results]:
         """Start the operation; return when the server has got it and the wait has begun."""
         operation = lifecycle.ensure_absent if deletion else lifecycle.ensure_present
-        options = lifecycle.Options(timeout=30, inactivity=1)
+        options = lifecycle.Options(timeout=30, inactivity=WATCHDOG)
         wait = self.pool.submit(operation, self.client, [deployment(self.controllers.namespace)], options)
         eventually(lambda: wait.done() or self.controllers.sees(deleted=deletion), within=10, what="the request")
         return wait
@@ -132,8 +133,8 @@ def connections(proxy: FaultProxy) -> list[str]:
     return [local for _, local, remote, state, *_ in rows if remote.endswith(port) and state == TCP_ESTABLISHED]
 
 
-def assert_done(wait: Future[Results], *, deletion: bool, within: float = 5) -> None:
-    [result] = wait.result(timeout=within)
+def assert_done(wait: Future[Results], *, deletion: bool) -> None:
+    [result] = wait.result(timeout=WATCHDOG + 5)
     last = "pods_gone" if deletion else "available"
     assert (result.action, result.cause, last in result.phases) == ("deleted" if deletion else "created", None, True)
 

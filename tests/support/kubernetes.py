@@ -121,8 +121,8 @@ class Kubernetes:
     def _settled(self) -> bool:
         nodes = {node["metadata"]["name"]: _condition(node, "Ready") for node in self.items("nodes")}
         assert set(nodes.values()) == {"True"}, f"Ready: {nodes}"
-        pods = self.items("pods", "--namespace=kube-system")
-        waiting = [pod["metadata"]["name"] for pod in pods if _condition(pod, "Ready") != "True"]
+        pods = self.items("pods", "--all-namespaces")
+        waiting = [pod["metadata"]["name"] for pod in pods if _is_system(pod) and _condition(pod, "Ready") != "True"]
         assert not waiting, f"not ready: {waiting}"
         return True
 
@@ -138,7 +138,10 @@ def _condition(obj: Mapping[str, Any], kind: str) -> str:
     return next((str(entry["status"]) for entry in conditions if entry["type"] == kind), "absent")
 
 
+def _is_system(pod: Mapping[str, Any]) -> bool:
+    return str(pod["metadata"]["namespace"]).startswith("kube-")
+
+
 def _is_add_on(pod: Mapping[str, Any]) -> bool:
     """A pod of the system that is not a static one of the control plane."""
-    meta = pod["metadata"]
-    return meta["namespace"].startswith("kube-") and "kubernetes.io/config.mirror" not in meta.get("annotations", {})
+    return _is_system(pod) and "kubernetes.io/config.mirror" not in pod["metadata"].get("annotations", {})
