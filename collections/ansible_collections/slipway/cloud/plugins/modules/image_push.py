@@ -65,7 +65,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._image_push import RegistryError, push_image
+from ..module_utils._image_push import Access, RegistryError, push_image
 
 
 def main() -> t.NoReturn:
@@ -84,10 +84,8 @@ def main() -> t.NoReturn:
         reference, changed = push_image(
             Path(options["archive"]),
             options["registry"],
+            Access(username=options["username"], password=options["password"], ca_path=options["ca_path"]),
             dry_run=module.check_mode,
-            username=options["username"],
-            password=options["password"],
-            ca_path=options["ca_path"],
         )
     except RegistryError as error:
         module.fail_json(msg=str(error))
