@@ -68,7 +68,7 @@ def fetch_programs(file: ReleaseFile, *, version: str, arch: str, work: Path) ->
                 f"{url} has the sha256 {actual} instead of {expected}: it is damaged or not the official file, and "
                 "nothing of it was kept. Try again, or set bundle_source to source."
             )
-        return [_program(download, member, work / name) for name, member in file.programs.items()]
+        return [_program(download, member, work / name, url=url) for name, member in file.programs.items()]
     finally:
         download.unlink(missing_ok=True)
 
@@ -102,7 +102,7 @@ def _open(url: str) -> t.Any:
         ) from error
 
 
-def _program(download: Path, member: str, path: Path) -> Path:
+def _program(download: Path, member: str, path: Path, *, url: str) -> Path:
     """Put one program in place: the download itself, or the member of its tar."""
     if not member:
         shutil.copyfile(download, path)
@@ -110,7 +110,7 @@ def _program(download: Path, member: str, path: Path) -> Path:
     with tarfile.open(download) as archive:
         content = next((archive.extractfile(m) for m in archive if m.name.removeprefix("./") == member), None)
         if content is None:
-            raise ReleaseError(f"{download.name}: the release has no file {member}.")
+            raise ReleaseError(f"{url} holds no {member}: this version is laid out differently.")
         with path.open("wb") as out:
             shutil.copyfileobj(content, out)
     return path
