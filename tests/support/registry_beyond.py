@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
-import json
 import platform
 import subprocess
-import tarfile
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ansible_collections.slipway.cloud.plugins.module_utils._image_archive import Config, Source, write_archive
+from ansible_collections.slipway.cloud.plugins.module_utils._image_push import Access, push_image
 from tests.support.paths import BUNDLE_BIN
 from tests.support.waiting import eventually
 
@@ -20,26 +18,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NETWORK_NAMESPACE = "slipway-beyond"
-HERE, THERE = "198.51.100.1", "198.51.100.2"  # of a network for documentation: nobody else's, RFC 5737
-ADDRESS = f"{THERE}:5000"
-IMAGE = f"{ADDRESS}/test:1"
+HERE, THERE = "198.51.100.1", "198.51.100.2"  # of a network for documentation, nobody's: RFC 5737
+URL = f"http://{THERE}:5000"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CONFIG = """\
 version: 0.1
 log: {{level: warn}}
-storage: {{filesystem: {{rootdirectory: {directory}}}}}
+storage: {{filesystem: {{rootdirectory: {home}/data}}}}
 http: {{addr: ":5000"}}
 """
 
 
 @contextlib.contextmanager
-def registry_beyond(directory: Path) -> Iterator[str]:
+def registry_beyond(home: Path) -> Iterator[str]:
     """Run the registry in a network namespace that knows no route back; yield the reference of an image in it."""
-    config = directory / "config.yml"
-    config.write_text(CONFIG.format(directory=directory / "data"))
+    config = home / "config.yml"
+    config.write_text(CONFIG.format(home=home))
     with _network(), _serving(config):
-        _push()
-        yield IMAGE
+        reference, _ = push_image(_image(home / "test.tar"), URL, Access())
+        yield reference
+
+
+def _image(path: Path) -> Path:
+    """Write an image of one small file."""
+    config = Config(architecture=ARCHITECTURES[platform.machine()], entrypoint=["/hello"])
+    sources = [Source(dest="/hello", content="hello")]
+    write_archive(path, name="slipway.local/test:1", config=config, base=None, sources=sources)
+    return path
 
 
 @contextlib.contextmanager
@@ -77,50 +82,10 @@ def _serving(config: Path) -> Iterator[None]:
 
 def _answers() -> bool:
     try:
-        _request("GET", "/v2/")
+        with urllib.request.urlopen(f"{URL}/v2/", timeout=5):
+            return True
     except OSError as error:
         raise AssertionError(str(error)) from error
-    return True
-
-
-def _push() -> None:
-    """Push an image of one small file."""
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("hello"))
-    diff = _digest(layer.getvalue())
-    config = {
-        "architecture": ARCHITECTURES[platform.machine()],
-        "os": "linux",
-        "rootfs": {"type": "layers", "diff_ids": [diff]},
-    }
-    media = "application/vnd.oci.image"
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": f"{media}.manifest.v1+json",
-        "config": _upload(json.dumps(config).encode(), f"{media}.config.v1+json"),
-        "layers": [_upload(layer.getvalue(), f"{media}.layer.v1.tar")],
-    }
-    _request("PUT", "/v2/test/manifests/1", json.dumps(manifest).encode(), content_type=f"{media}.manifest.v1+json")
-
-
-def _upload(data: bytes, media_type: str) -> dict[str, Any]:
-    place = _request("POST", "/v2/test/blobs/uploads/")
-    separator = "&" if "?" in place else "?"
-    _request("PUT", f"{place}{separator}digest={_digest(data)}", data)
-    return {"mediaType": media_type, "digest": _digest(data), "size": len(data)}
-
-
-def _request(method: str, path: str, data: bytes = b"", content_type: str = "application/octet-stream") -> str:
-    """Send a request; return where the answer points."""
-    url = path if path.startswith("http") else f"http://{ADDRESS}{path}"
-    request = urllib.request.Request(url, data or None, {"Content-Type": content_type}, method=method)
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return str(answer.headers.get("Location", ""))
-
-
-def _digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _run(*command: str) -> None:
