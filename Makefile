@@ -33,8 +33,8 @@ kubeconfig: venv ## Merge the context into your own kubeconfig (CONTEXT=name)
 refresh: venv ## Rebuild the image of a role if its sources changed, and roll it out (ROLE=name)
 	$(play) -e refresh_role=$(or $(ROLE),$(error say which: make $@ ROLE=name)) playbooks/refresh.yml
 
-bundle: venv ## Build or fetch the binaries and images of Kubernetes
-	$(play) playbooks/bundle.yml
+bundle: venv ## Build or fetch the binaries and images of Kubernetes, and the tools of the tests
+	$(play) -e '{"bundle_tags": ["core", "tests"]}' playbooks/bundle.yml
 
 ##@ Test it
 test: dev ## Every stage of tests/stages.toml, as root (KEEP=1 keeps the VMs for the next run)

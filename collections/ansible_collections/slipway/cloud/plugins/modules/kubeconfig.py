@@ -73,16 +73,18 @@ else:
 
 def own_path(environ: t.Mapping[str, str]) -> pathlib.Path:
     """Return the file that kubectl would write to."""
-    first = next(filter(None, environ.get("KUBECONFIG", "").split(os.pathsep)), "~/.kube/config")
-    return pathlib.Path(first).expanduser()
+    files = filter(None, environ.get("KUBECONFIG", "").split(os.pathsep))
+    return next(map(pathlib.Path, files), pathlib.Path.home() / ".kube" / "config")
 
 
 def load(path: pathlib.Path) -> Kubeconfig:
     """Read a kubeconfig. :raises KubeconfigError: if it cannot be read or is none."""
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8")) or EMPTY
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise KubeconfigError(f"Cannot read the kubeconfig {path}: {error}") from error
+    except OSError as error:
+        raise KubeconfigError(f"Cannot read the kubeconfig {path}: {error.strerror}.") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise KubeconfigError(f"{path} is no kubeconfig: {error}.") from error
     if not is_kubeconfig(config):
         raise KubeconfigError(f"{path} is no kubeconfig.")
     return t.cast(Kubeconfig, config)
