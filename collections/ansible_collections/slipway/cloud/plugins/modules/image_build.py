@@ -33,6 +33,10 @@ options:
     description: A root file system as tar, named by the hash of its inputs, as M(slipway.cloud.rootfs) makes it.
     type: path
     required: true
+  source_dir:
+    description: Directory that relative paths of O(requirements), O(python_packages) and O(files) are below.
+    type: path
+    default: /
   requirements:
     description:
       - A lock file of pip. Every requirement needs its hashes, and a wheel for the Python of O(base).
@@ -109,9 +113,10 @@ EXAMPLES = r"""
     cache_dir: "{{ lookup('slipway.cloud.cache_path', 'images') }}"
     pip_cache: "{{ lookup('slipway.cloud.cache_path', 'pip') }}"
     base: /root/.cache/slipway/rootfs/python-base-0a1b2c3d4e5f.tar
-    requirements: "{{ role_path }}/files/requirements.txt"
+    source_dir: "{{ role_path }}/files"
+    requirements: requirements.txt
     python_packages:
-      slipway_worker: "{{ role_path }}/files/slipway_worker"
+      slipway_worker: slipway_worker
     entrypoint: [python3, -m, slipway_worker]
     user: "65532:65532"
 """
@@ -158,14 +163,21 @@ _DICTS = ("python_packages", "env", "labels")
 
 
 def recipe_of(options: dict[str, t.Any]) -> Recipe:
-    files = [Source(dest=file["dest"], src=file["src"], mode=int(file["mode"], base=8)) for file in options["files"]]
+    sources = Path(options["source_dir"])
     return Recipe(
         name=options["name"],
         base=Path(options["base"]),
         config=config_of(options),
-        requirements=Path(options["requirements"]) if options["requirements"] else None,
-        packages=options["python_packages"],
-        files=files,
+        requirements=sources / options["requirements"] if options["requirements"] else None,
+        packages={name: str(sources / path) for name, path in options["python_packages"].items()},
+        files=[
+            Source(
+                dest=file["dest"],
+                src=str(sources / file["src"]) if file["src"] else None,
+                mode=int(file["mode"], base=8),
+            )
+            for file in options["files"]
+        ],
     )
 
 
@@ -177,6 +189,7 @@ def main() -> t.NoReturn:
             "cache_dir": {"type": "path", "required": True},
             "pip_cache": {"type": "path", "required": True},
             "base": {"type": "path", "required": True},
+            "source_dir": {"type": "path", "default": "/"},
             "requirements": {"type": "path"},
             "files": {
                 "type": "list",
