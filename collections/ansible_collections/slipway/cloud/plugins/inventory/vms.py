@@ -40,6 +40,7 @@ plugin: slipway.cloud.vms
 
 import dataclasses
 import os
+import sys
 import typing as t
 
 from ansible.plugins.inventory import BaseInventoryPlugin
@@ -52,7 +53,7 @@ if t.TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
     from ansible.parsing.dataloader import DataLoader
 
-_LOCALHOST = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+_LOCALHOST = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 _SSH_ARGS = "-o UserKnownHostsFile={directory}/known_hosts -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
 
 
