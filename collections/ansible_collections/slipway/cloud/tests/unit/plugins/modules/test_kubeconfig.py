@@ -80,7 +80,7 @@ def test_changes_nothing_in_check_mode(run: Run, path: pathlib.Path) -> None:
     [
         (FOREIGN, "another mine among its clusters"),
         ("text", "is no kubeconfig"),
-        ("a: [", "Cannot read the kubeconfig"),
+        ("a: [", "is no kubeconfig"),
     ],
 )
 def test_refuses_and_leaves_the_file_alone(run: Run, path: pathlib.Path, content: str, message: str) -> None:
