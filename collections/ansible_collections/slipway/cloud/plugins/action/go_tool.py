@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         """Return the module's result."""
         super().run(tmp, task_vars)
         args = self._task.args
-        title = f"{args.get('name')} {args.get('version')}" + (f" ({p})" if (p := args.get("position")) else "")
+        title = f"{args.get('name')} {args.get('version')} ({args.get('position') or '1 of 1'})"
         with _follow(Path(str(args.get("bundle"))) / "log" / f"{args.get('name')}.log", title):
             result: dict[str, t.Any] = self._execute_module(task_vars=task_vars)
         return result

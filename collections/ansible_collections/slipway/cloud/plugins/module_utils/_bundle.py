@@ -56,6 +56,13 @@ class Image(t.TypedDict):
     digest: str
 
 
+class Staging(t.NamedTuple):
+    """An empty directory, and the lock's descriptor: a child that inherits it keeps others waiting until it ends."""
+
+    path: Path
+    lock: int
+
+
 @dataclass
 class Manifest:
     """What a bundle holds; see the module's description for the shapes."""
@@ -122,11 +129,8 @@ class Bundle:
         staged.replace(self.root / "manifest.json")
 
     @contextmanager
-    def staging(self) -> Iterator[tuple[Path, int]]:
-        """Yield an empty directory beside ``bin/`` and the descriptor of the lock that makes it ours alone.
-
-        A child that inherits the descriptor keeps others waiting until it has ended, whatever becomes of us.
-        """
+    def staging(self) -> Iterator[Staging]:
+        """Yield an empty directory beside ``bin/``, ours alone, and remove it at the end."""
         self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / ".staging"
         with (self.root / ".lock").open("w") as lock:
@@ -134,7 +138,7 @@ class Bundle:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir()
             try:
-                yield path, lock.fileno()
+                yield Staging(path, lock.fileno())
             finally:
                 shutil.rmtree(path, ignore_errors=True)
 
@@ -166,10 +170,10 @@ class Bundle:
         return tool is not None and tool["inputs"] == inputs and all((self.root / f).is_file() for f in tool["files"])
 
     def faults(self, manifest: Manifest) -> dict[str, str]:
-        """Return what is wrong: relative path -> ``is missing`` or ``has changed``."""
+        """Return what is wrong: relative path -> ``is missing`` or ``has changed since it was made``."""
         actual = _hashes({path: self.root / path for path in manifest.files})
         return {
-            path: "has changed" if actual[path] else "is missing"
+            path: "has changed since it was made" if actual[path] else "is missing"
             for path, expected in sorted(manifest.files.items())
             if actual[path] != expected
         }

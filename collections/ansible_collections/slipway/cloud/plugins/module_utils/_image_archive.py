@@ -76,7 +76,7 @@ class Config:
             "created": _CREATED,
             "config": {key: value for key, value in config.items() if value},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer}" for layer in layers]},
-            "history": [{"created": _CREATED} for _ in layers],
+            "history": [{"created": _CREATED}] * len(layers),
         }
         return json.dumps(document, sort_keys=True).encode()
 

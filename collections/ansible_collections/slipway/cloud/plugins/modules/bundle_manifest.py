@@ -37,7 +37,8 @@ options:
 attributes:
   check_mode:
     support: partial
-    description: O(state=repaired) changes nothing and reports no change.
+    description: Can verify.
+    details: With O(state=repaired) nothing is removed and no change is reported.
   diff_mode:
     support: none
     description: Programs have no readable difference.
@@ -91,7 +92,7 @@ def verify(bundle: Bundle) -> None:
     if faults:
         path, fault = next(iter(faults.items()))
         others = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise BundleError(f"{bundle.root}/{path} {fault} since it was made{others}: run `make bundle`.")
+        raise BundleError(f"{bundle.root}/{path} {fault}{others}: run `make bundle`.")
 
 
 def run(params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:

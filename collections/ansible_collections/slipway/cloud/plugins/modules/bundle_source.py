@@ -27,6 +27,10 @@ options:
     description: A release file.
     type: str
     required: true
+  unreleased:
+    description: Whether programs are wanted that no release has; V(auto) decides for sources then.
+    type: bool
+    default: false
   timeout:
     description: How many seconds its server has for an answer.
     type: float
@@ -73,15 +77,18 @@ _SPEC: dict[str, t.Any] = {
     "path": {"type": "path", "required": True},
     "choice": {"type": "str", "choices": ["auto", "release", "source"], "default": "auto"},
     "url": {"type": "str", "required": True},
+    "unreleased": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 3},
 }
 _MEANING = {"source": "Tools are built from source", "release": "Tools are official releases"}
 
 
-def decide(choice: str, *, made_of: str, url: str, timeout: float) -> tuple[str, str]:
+def decide(choice: str, *, unreleased: bool, made_of: str, url: str, timeout: float) -> tuple[str, str]:
     """Return the source and the reason for it."""
     if choice != "auto":
         return choice, "bundle_source says so"
+    if unreleased:
+        return "source", "the tests run programs that no release has"
     if made_of:
         return made_of, "as those of the bundle so far"
     host = "{0.scheme}://{0.netloc}".format(urlsplit(url))
@@ -103,7 +110,11 @@ def main() -> t.NoReturn:
     module = AnsibleModule(argument_spec=_SPEC, supports_check_mode=True)
     params = module.params
     source, reason = decide(
-        params["choice"], made_of=made_of(Path(params["path"])), url=params["url"], timeout=params["timeout"]
+        params["choice"],
+        unreleased=params["unreleased"],
+        made_of=made_of(Path(params["path"])),
+        url=params["url"],
+        timeout=params["timeout"],
     )
     module.exit_json(changed=False, source=source, reason=f"{_MEANING[source]}: {reason}.")
 

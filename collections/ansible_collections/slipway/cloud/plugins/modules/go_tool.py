@@ -191,11 +191,11 @@ def ensure_built(params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.A
     if check_mode or bundle.has_tool(name, inputs):
         return _result(bundle, name, changed=not bundle.has_tool(name, inputs))
     started = time.monotonic()
-    with bundle.staging() as (work, lock):
+    with bundle.staging() as staging:
         if bundle.has_tool(name, inputs):  # made by another run while this one waited
             return _result(bundle, name, changed=False)
         require_space(cache, params["space_mib"], "The build")
-        builder = Builder(params["go"], work=work, cache=cache, log=bundle.new_log(name), lock=lock)
+        builder = Builder(params["go"], work=staging.path, cache=cache, log=bundle.new_log(name), lock=staging.lock)
         programs = builder.build(recipe, module_dir=module_dir)
         bundle.install_tool(name, programs, version=params["version"], source="source", inputs=inputs)
     return _result(bundle, name, changed=True, seconds=time.monotonic() - started)

@@ -126,8 +126,10 @@ def ensure_downloaded(params: dict[str, t.Any], *, arch: str, check_mode: bool) 
     changed = not bundle.has_tool(name, inputs)
     if changed and not check_mode:
         require_space(bundle.root, params["space_mib"], "The download")
-        with bundle.staging() as (work, _):
-            programs = [p for file in files for p in fetch_programs(file, version=version, arch=arch, work=work)]
+        with bundle.staging() as staging:
+            programs = [
+                p for file in files for p in fetch_programs(file, version=version, arch=arch, work=staging.path)
+            ]
             bundle.install_tool(name, programs, version=version, source="release", inputs=inputs)
     tool = bundle.read().tools.get(name)
     return {"changed": changed, "files": tool["files"] if tool else []}

@@ -35,7 +35,8 @@ def bundle(tmp_path: Path) -> Bundle:
 
 def install(bundle: Bundle, name: str, inputs: str, *programs: str) -> None:
     """Install a tool whose programs hold its inputs."""
-    with bundle.staging() as (work, _):
+    with bundle.staging() as staging:
+        work = staging.path
         for program in programs:
             (work / program).write_text(inputs)
         paths = [work / program for program in programs]
@@ -78,7 +79,10 @@ def test_changed_tool_replaces_its_programs_alone(bundle: Bundle) -> None:
 def test_faults_are_named(bundle: Bundle) -> None:
     (bundle.root / "bin/alpha").write_text("x")
     (bundle.root / "images/pause-1.tar").unlink()
-    assert bundle.faults(bundle.read()) == {"bin/alpha": "has changed", "images/pause-1.tar": "is missing"}
+    assert bundle.faults(bundle.read()) == {
+        "bin/alpha": "has changed since it was made",
+        "images/pause-1.tar": "is missing",
+    }
 
 
 @pytest.mark.parametrize(
@@ -112,8 +116,8 @@ def test_damaged_manifest_is_no_traceback(bundle: Bundle) -> None:
 
 def test_leftovers_of_a_killed_run_are_removed(bundle: Bundle) -> None:
     (bundle.root / ".staging/programs").mkdir(parents=True)
-    with bundle.staging() as (work, _):
-        assert list(work.iterdir()) == []
+    with bundle.staging() as staging:
+        assert list(staging.path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("machine", "expected"), [("x86_64", "amd64"), ("aarch64", "arm64")])

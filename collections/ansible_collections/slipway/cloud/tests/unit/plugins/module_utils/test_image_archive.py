@@ -107,7 +107,7 @@ def test_base_is_the_first_layer(tmp_path: Path, sources: list[Source]) -> None:
     with tarfile.open(base, "w") as archive:
         archive.add(tmp_path / "app", "bin/sh")
     digest = write_archive(path, name=NAME, config=CONFIG, base=base, sources=sources)
-    manifest, _, _ = read(path)
+    manifest = read(path)[0]
     assert manifest["Layers"][0] == f"{hashlib.sha256(base.read_bytes()).hexdigest()}.tar"
     assert digest == image_digest(config=CONFIG, base=base, sources=sources)
 

@@ -14,14 +14,15 @@ DEAD = "http://127.0.0.1:1/v1/kubectl"
 
 
 @pytest.mark.parametrize(
-    ("choice", "made_of", "expected"),
+    ("choice", "unreleased", "made_of", "expected"),
     [
-        ("source", "release", ("source", "bundle_source says so")),
-        ("release", "", ("release", "bundle_source says so")),
-        ("auto", "source", ("source", "as those of the bundle so far")),
-        ("auto", "release", ("release", "as those of the bundle so far")),
-        ("auto", "", ("source", "http://127.0.0.1:1 does not answer")),
+        ("source", False, "release", ("source", "bundle_source says so")),
+        ("release", True, "", ("release", "bundle_source says so")),
+        ("auto", False, "source", ("source", "as those of the bundle so far")),
+        ("auto", False, "release", ("release", "as those of the bundle so far")),
+        ("auto", True, "release", ("source", "the tests run programs that no release has")),
+        ("auto", False, "", ("source", "http://127.0.0.1:1 does not answer")),
     ],
 )
-def test_decide(choice: str, made_of: str, expected: tuple[str, str]) -> None:
-    assert decide(choice, made_of=made_of, url=DEAD, timeout=1) == expected
+def test_decide(choice: str, unreleased: bool, made_of: str, expected: tuple[str, str]) -> None:
+    assert decide(choice, unreleased=unreleased, made_of=made_of, url=DEAD, timeout=1) == expected
