@@ -8,7 +8,7 @@ INVENTORY ?= local
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-up down status: INVENTORY := testbed
+up down status refresh: INVENTORY := testbed
 play = ansible-playbook -i inventories/$(INVENTORY) $(if $(filter testbed,$(INVENTORY)),-e vm_set=$(VM_SET))
 junit = $(if $(SLIPWAY_JUNIT),--junit-xml=$(SLIPWAY_JUNIT))
 
@@ -23,15 +23,15 @@ down: venv ## Remove the VMs, and all they left on this machine
 status: venv ## Nodes, versions, addresses and the line to paste to use kubectl
 	@$(play) playbooks/status.yml
 
+refresh: venv ## Rebuild the image of a role if its sources changed, and roll it out (ROLE=name)
+	$(play) -e refresh_role=$(or $(ROLE),$(error say which: make $@ ROLE=name)) playbooks/refresh.yml
+
 ##@ Use it (INVENTORY=local)
 site: venv ## Install on the hosts of an inventory
 	$(play) playbooks/site.yml
 
 kubeconfig: venv ## Merge the context into your own kubeconfig (CONTEXT=name)
 	@$(play) -e kubeconfig_name=$(or $(CONTEXT),$(error say under which name: make $@ CONTEXT=name)) playbooks/kubeconfig.yml
-
-refresh: venv ## Rebuild the image of a role if its sources changed, and roll it out (ROLE=name)
-	$(play) -e refresh_role=$(or $(ROLE),$(error say which: make $@ ROLE=name)) playbooks/refresh.yml
 
 bundle: venv ## Build or fetch the binaries and images of Kubernetes, and the tools of the tests
 	$(play) -e '{"bundle_tags": ["core", "tests"]}' playbooks/bundle.yml
