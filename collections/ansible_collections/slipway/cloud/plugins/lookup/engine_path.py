@@ -34,6 +34,7 @@ _raw:
 import typing as t
 from pathlib import Path
 
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 
@@ -46,6 +47,8 @@ class LookupModule(LookupBase):
     """Resolve to engine_path()."""
 
     def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
-        """Return the path; terms are of no use."""
+        """Return the path."""
         self.set_options(var_options=variables, direct=kwargs)
+        if terms:
+            raise AnsibleLookupError(f"engine_path takes no terms, but was given {terms}.")
         return [engine_path()]

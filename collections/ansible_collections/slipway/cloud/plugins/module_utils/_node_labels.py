@@ -53,7 +53,7 @@ def problems_of(declaration: Declaration) -> list[str]:
     problems = name_problems("declared_by", declaration.declared_by)
     problems += label_problems(declaration.labels)
     for taint in declaration.taints:
-        problems += label_problems({taint["key"]: taint["value"] or ""}, what="taint")
+        problems += label_problems({taint["key"]: taint.get("value") or ""}, what="taint")
     problems += [f"taint {key} is given twice" for key in sorted({key for key in taints if taints.count(key) > 1})]
     return problems
 

@@ -191,26 +191,23 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._ansible import client_of, event_log, limits_problems, options_of, refuse
 from ..module_utils._cluster import failure, items_of, objects_of, report
-from ..module_utils._spec import CLUSTER, CONNECTION, WAIT
+from ..module_utils._spec import CLUSTER, CONNECTION, WAIT, Spec
 from ..module_utils.engine.errors import EngineError
 from ..module_utils.engine.lifecycle import Result, ensure_absent, ensure_present, restart
 
 OPERATIONS = {"present": ensure_present, "absent": ensure_absent, "restarted": restart}
 
-
-def argument_spec() -> dict[str, dict[str, object]]:
-    """Return the module's options."""
-    return {
-        "state": {"type": "str", "choices": list(OPERATIONS), "default": "present"},
-        **CLUSTER,
-        "clusters": {
-            "type": "list",
-            "elements": "dict",
-            "options": {**CLUSTER, "name": {**CLUSTER["name"], "required": True}},
-        },
-        **CONNECTION,
-        **WAIT,
-    }
+_SPEC: Spec = {
+    "state": {"type": "str", "choices": list(OPERATIONS), "default": "present"},
+    **CLUSTER,
+    "clusters": {
+        "type": "list",
+        "elements": "dict",
+        "options": {**CLUSTER, "name": {**CLUSTER["name"], "required": True}},
+    },
+    **CONNECTION,
+    **WAIT,
+}
 
 
 def run(module: AnsibleModule) -> list[Result]:
@@ -226,7 +223,7 @@ def run(module: AnsibleModule) -> list[Result]:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec=argument_spec(),
+        argument_spec=_SPEC,
         mutually_exclusive=[("name", "clusters")],
         required_one_of=[("name", "clusters")],
         supports_check_mode=True,

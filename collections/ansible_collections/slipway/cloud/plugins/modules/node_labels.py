@@ -103,7 +103,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._ansible import Params, client_of, limits_problems, refuse, texts
 from ..module_utils._node_labels import Change, Declaration, change_of, problems_of, selected
-from ..module_utils._spec import CONNECTION
+from ..module_utils._spec import CONNECTION, Spec
 from ..module_utils.engine.apply import patch
 from ..module_utils.engine.errors import ConflictError, EngineError
 from ..module_utils.engine.resources import NODE, Object
@@ -114,29 +114,27 @@ if TYPE_CHECKING:
 _ATTEMPTS = 5
 
 
-def argument_spec() -> dict[str, dict[str, object]]:
-    """Return the module's options."""
-    return {
-        "nodes": {"type": "list", "elements": "str"},
-        "selector": {"type": "str"},
-        "labels": {"type": "dict", "default": {}},
-        "taints": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "key": {"type": "str", "required": True, "no_log": False},
-                "value": {"type": "str"},
-                "effect": {
-                    "type": "str",
-                    "choices": ["NoSchedule", "PreferNoSchedule", "NoExecute"],
-                    "required": True,
-                },
+_SPEC: Spec = {
+    "nodes": {"type": "list", "elements": "str"},
+    "selector": {"type": "str"},
+    "labels": {"type": "dict", "default": {}},
+    "taints": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "key": {"type": "str", "required": True, "no_log": False},
+            "value": {"type": "str"},
+            "effect": {
+                "type": "str",
+                "choices": ["NoSchedule", "PreferNoSchedule", "NoExecute"],
+                "required": True,
             },
         },
-        "declared_by": {"type": "str", "default": "slipway"},
-        **CONNECTION,
-    }
+    },
+    "declared_by": {"type": "str", "default": "slipway"},
+    **CONNECTION,
+}
 
 
 def declaration_of(params: Params) -> Declaration:
@@ -184,7 +182,7 @@ def run(module: AnsibleModule) -> list[Change]:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec=argument_spec(),
+        argument_spec=_SPEC,
         mutually_exclusive=[("nodes", "selector")],
         required_one_of=[("nodes", "selector")],
         supports_check_mode=True,

@@ -96,7 +96,9 @@ def label_problems(labels: t.Mapping[str, str], *, what: str = "label") -> list[
 def cluster_problems(cluster: Cluster) -> list[str]:
     """Return everything that is wrong with a cluster and can be known without asking a server."""
     problems = [*name_problems("name", cluster.name), *name_problems("namespace", cluster.namespace)]
-    if not cluster.image.strip() or any(c.isspace() for c in cluster.image):
+    if not cluster.image:
+        problems.append("image is missing")
+    if any(char.isspace() for char in cluster.image):
         problems.append(f"image {cluster.image!r} is no image reference such as registry/name:tag")
     if cluster.replicas is not None and cluster.replicas < 0:
         problems.append(f"replicas is {cluster.replicas}, which is less than 0")

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tests of what tells one state of an object from another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.apply import (
+    cleaned,
+    declares,
+    keep_replicas,
+    require_ours,
+)
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import NotOursError
+
+if TYPE_CHECKING:
+    from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import Object
+
+REVISION = "deployment.kubernetes.io/revision"
+NOISE = {"uid": "u", "generation": 2, "resourceVersion": "7", "creationTimestamp": "t", "managedFields": []}
+
+
+@pytest.mark.parametrize(
+    ("obj", "expected"),
+    [
+        (None, {}),
+        ({"metadata": {"name": "x", **NOISE}, "status": {}}, {"metadata": {"name": "x"}}),
+        ({"metadata": {"annotations": {REVISION: "1"}}}, {"metadata": {}}),
+        ({"metadata": {"annotations": {REVISION: "1", "a": "b"}}}, {"metadata": {"annotations": {"a": "b"}}}),
+    ],
+)
+def test_cleaned(obj: Object | None, expected: Object) -> None:
+    assert cleaned(obj) == expected
+
+
+def owned(manager: str = "slipway", operation: str = "Apply", **extra: str) -> Object:
+    entry = {"manager": manager, "operation": operation, "fieldsV1": {"f:spec": {"f:replicas": {}}}, **extra}
+    return {"metadata": {"managedFields": [entry]}, "spec": {"replicas": 5}}
+
+
+@pytest.mark.parametrize(
+    ("obj", "path", "expected"),
+    [
+        (owned(), ("spec", "replicas"), True),
+        (owned(), ("spec", "template"), False),
+        (owned(manager="kubectl"), ("spec", "replicas"), False),
+        (owned(operation="Update"), ("spec", "replicas"), False),
+        (owned(subresource="scale"), ("spec", "replicas"), False),
+        ({"metadata": {}}, ("spec",), False),
+    ],
+)
+def test_declares(obj: Object, path: tuple[str, ...], expected: bool) -> None:
+    assert declares(obj, "slipway", *path) is expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "current", "expected"),
+    [
+        ({"replicas": 2}, owned(), {"replicas": 2}),
+        ({}, owned(), {"replicas": 5}),
+        ({}, owned(manager="kube-controller-manager"), {}),
+        ({}, None, {}),
+    ],
+)
+def test_replicas_are_kept(spec: Object, current: Object | None, expected: Object) -> None:
+    assert keep_replicas({"spec": spec}, current)["spec"] == expected
+
+
+def test_what_is_not_ours_is_refused() -> None:
+    meta = {"name": "demo", "namespace": "n", "labels": {"app.kubernetes.io/managed-by": "Helm"}}
+    with pytest.raises(NotOursError, match="Deployment demo in namespace n exists and was not made by Slipway"):
+        require_ours({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta})

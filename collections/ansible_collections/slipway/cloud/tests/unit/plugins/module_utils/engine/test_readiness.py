@@ -1,0 +1,149 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tests of the verdicts."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Cause
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.readiness import (
+    FailFast,
+    State,
+    Target,
+    Verdict,
+    View,
+    deployment_ready,
+    failing_fast,
+    gone,
+)
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import DEPLOYMENT, Object
+
+TARGET = Target(DEPLOYMENT, "n", "demo", uid="d", generation=2, revision=10)
+COMPLETE = {"observedGeneration": 2, "updatedReplicas": 3, "replicas": 3, "availableReplicas": 3}
+REVISION = "deployment.kubernetes.io/revision"
+
+
+def deployment(status: Object, *, uid: str = "d", replicas: int = 3, **spec: t.Any) -> Object:
+    meta = {"name": "demo", "namespace": "n", "uid": uid, "annotations": {REVISION: "2"}}
+    return {"kind": "Deployment", "metadata": meta, "spec": {"replicas": replicas, **spec}, "status": status}
+
+
+def view(obj: Object | None, *descendants: Object, settled: bool = True) -> View:
+    return View(TARGET, obj, settled, descendants)
+
+
+def replica_set(revision: int) -> Object:
+    meta = {"name": f"demo-{revision}", "uid": f"rs{revision}", "annotations": {REVISION: str(revision)}}
+    return {"kind": "ReplicaSet", "metadata": meta}
+
+
+def pod(name: str, owner: str = "rs2", *, state: str = "running", **meta: t.Any) -> Object:
+    owners = [{"uid": owner, "controller": True}]
+    status: Object = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
+    status["containerStatuses"] = [{"state": {state: {"reason": "ImagePullBackOff"}}}]
+    return {"kind": "Pod", "metadata": {"name": name, "ownerReferences": owners, **meta}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("obj", "state", "summary"),
+    [
+        (deployment(COMPLETE), State.DONE, "3 of 3 replicas available"),
+        (deployment({}), State.PENDING, "has not seen the change yet"),
+        (deployment({**COMPLETE, "observedGeneration": 1}), State.PENDING, "has not seen the change yet"),
+        (deployment({**COMPLETE, "updatedReplicas": 2}), State.PENDING, "2 updated, 1 old ones left"),
+        (deployment({**COMPLETE, "replicas": 4}), State.PENDING, "1 old ones left"),
+        (deployment({**COMPLETE, "availableReplicas": 2}), State.PENDING, "2 of 3 replicas available"),
+        (deployment({**COMPLETE, "updatedReplicas": 0, "replicas": 0}), State.PENDING, "0 updated"),
+        (deployment({"observedGeneration": 2}, replicas=0), State.DONE, "0 of 0"),
+        (deployment(COMPLETE, replicas=0), State.PENDING, "0 of 0"),
+        (deployment(COMPLETE, paused=True), State.DONE, "3 of 3"),
+        (deployment({"observedGeneration": 2}, paused=True), State.FAILED, "is paused"),
+        (deployment({"observedGeneration": 1}, paused=True), State.PENDING, "has not seen the change yet"),
+    ],
+)
+def test_deployment(obj: Object, state: State, summary: str) -> None:
+    verdict = deployment_ready(view(obj))
+    assert verdict.state is state
+    assert summary in verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("obj", "settled", "state", "code"),
+    [
+        (None, False, State.PENDING, None),
+        (None, True, State.FAILED, "deleted_by_other"),
+        (deployment(COMPLETE, uid="other"), True, State.FAILED, "deleted_by_other"),
+        (deployment(COMPLETE, uid="older"), False, State.PENDING, None),
+    ],
+)
+def test_only_the_very_object_counts(obj: Object | None, settled: bool, state: State, code: str | None) -> None:
+    verdict = deployment_ready(view(obj, settled=settled))
+    assert (verdict.state, verdict.cause and verdict.cause.code) == (state, code)
+
+
+def test_object_that_is_being_deleted_will_not_become_ready() -> None:
+    obj = deployment(COMPLETE)
+    obj["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert deployment_ready(view(obj)).state is State.FAILED
+
+
+@pytest.mark.parametrize(
+    ("pods", "reached"),
+    [
+        ([pod("a"), pod("b"), pod("c")], ("scheduled", "started")),
+        ([pod("a"), pod("b"), pod("c", state="waiting")], ("scheduled",)),
+        ([pod("a"), pod("b")], ()),
+        ([pod("a"), pod("b"), pod("old", owner="rs1")], ()),
+        ([pod("a"), pod("b"), pod("going", deletionTimestamp="2026-01-01T00:00:00Z")], ()),
+    ],
+)
+def test_stages_are_those_of_the_newest_pods(pods: list[Object], reached: tuple[str, ...]) -> None:
+    seen = view(deployment({**COMPLETE, "availableReplicas": 0}), replica_set(1), replica_set(2), *pods)
+    assert deployment_ready(seen).reached == reached
+
+
+def test_trouble_of_old_pods_is_no_cause() -> None:
+    status = {**COMPLETE, "availableReplicas": 0}
+    bad = pod("bad", owner="rs1", state="waiting")
+    assert deployment_ready(view(deployment(status), replica_set(1), replica_set(2), bad)).cause is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "reached"),
+    [
+        (view(None), State.DONE, ("object_gone", "pods_gone")),
+        (view(deployment(COMPLETE, uid="other")), State.DONE, ("object_gone", "pods_gone")),
+        (view(None, pod("a")), State.PENDING, ("object_gone",)),
+        (view(deployment(COMPLETE)), State.PENDING, ("pods_gone",)),
+        (view(deployment(COMPLETE), pod("a")), State.PENDING, ()),
+        (view(None, settled=False), State.PENDING, ("pods_gone",)),
+    ],
+)
+def test_gone(seen: View, state: State, reached: tuple[str, ...]) -> None:
+    verdict = gone(seen)
+    assert (verdict.state, verdict.reached) == (state, reached)
+
+
+def test_what_holds_a_deletion_is_named() -> None:
+    held = pod("a", finalizers=["example.org/hold"])
+    held["spec"] = {"nodeName": "node2"}
+    assert gone(view(None, held)).summary == "still there: pod a (finalizers example.org/hold; on node node2)"
+
+
+@pytest.mark.parametrize(
+    ("policy", "recoverable", "state"),
+    [
+        ("unrecoverable", True, State.PENDING),
+        ("unrecoverable", False, State.FAILED),
+        ("any", True, State.FAILED),
+        ("never", False, State.PENDING),
+    ],
+)
+def test_fail_fast(policy: FailFast, recoverable: bool, state: State) -> None:
+    verdict = Verdict(State.PENDING, "", cause=Cause("image_pull_failed", "", recoverable=recoverable))
+    assert failing_fast(lambda _: verdict, policy)(view(None)).state is state

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tests of the module cluster's decisions."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.slipway.cloud.plugins.module_utils._ansible import limits_problems, texts
+from ansible_collections.slipway.cloud.plugins.module_utils._cluster import failure, items_of, objects_of, report
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Cause
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import InvalidInputError
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.lifecycle import Action, Result
+
+EMPTY = dict.fromkeys(("namespace", "image", "image_pull_policy", "replicas", "command", "args"))
+
+
+def item(**fields: t.Any) -> dict[str, t.Any]:
+    return {"name": "demo", **EMPTY, **{k: {} for k in ("env", "labels", "node_selector", "resources")}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("params", "names"),
+    [
+        ({"name": "a", "clusters": None}, ["a"]),
+        ({"name": None, "clusters": [{"name": "b"}, {"name": "c"}]}, ["b", "c"]),
+        ({"name": None, "clusters": []}, []),
+    ],
+)
+def test_items(params: dict[str, t.Any], names: list[str]) -> None:
+    assert [each["name"] for each in items_of(params)] == names
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, "context"), ("mine", "mine")])
+def test_namespace(own: str | None, expected: str) -> None:
+    [obj] = objects_of([item(namespace=own)], state="absent", namespace="context")
+    assert obj["metadata"]["namespace"] == expected
+    assert "spec" not in obj
+
+
+def test_problems_of_all_clusters_are_told_at_once() -> None:
+    items = [item(), item(image="x", replicas=-1), item(name="B", image="x", env={"A": True})]
+    with pytest.raises(InvalidInputError) as raised:
+        objects_of(items, state="present", namespace="n")
+    assert [problem.partition(",")[0] for problem in raised.value.problems] == [
+        "cluster 'demo' of namespace n is given 2 times",
+        "cluster 'demo': image is missing",
+        "cluster 'demo': replicas is -1",
+        "cluster 'B': env A is True",
+        "cluster 'B': name 'B' is no DNS label: at most 63 of a-z",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "problems"), [("a", "a", 0), (1, "1", 0), (0.5, "0.5", 0), (True, "True", 1), (None, "None", 1)]
+)
+def test_texts(value: t.Any, text: str, problems: int) -> None:
+    found: list[str] = []
+    assert texts({"k": value}, what="env", problems=found) == {"k": text}
+    assert len(found) == problems
+
+
+def test_limits() -> None:
+    problems = limits_problems({"concurrency": 0, "wait_timeout": -1.0, "connect_timeout": 0.0})
+    assert [problem.split()[0] for problem in problems] == ["concurrency", "wait_timeout", "connect_timeout"]
+
+
+def result(action: Action = "created", *, cause: Cause | None = None) -> Result:
+    return Result(kind="Deployment", namespace="n", name="demo", action=action, cause=cause)
+
+
+@pytest.mark.parametrize(
+    ("action", "cause", "waited", "state", "changed"),
+    [
+        ("created", None, True, "available", True),
+        ("created", None, False, "pending", True),
+        ("unchanged", None, True, "available", False),
+        ("deleted", None, True, "absent", True),
+        ("deleted", None, False, "pending", True),
+        ("absent", None, False, "absent", False),
+        ("created", Cause("crash_loop", "it crashes"), True, "failed", True),
+        ("none", Cause("forbidden", "no"), True, "failed", False),
+    ],
+)
+def test_report(action: Action, cause: Cause | None, waited: bool, state: str, changed: bool) -> None:
+    outcome = report([result(action, cause=cause)], waited=waited)
+    assert (outcome["clusters"][0]["state"], outcome["changed"], len(outcome["diff"])) == (state, changed, changed)
+
+
+def test_failure_names_each_cluster_that_failed() -> None:
+    results = [result(), result(cause=Cause("x", "it crashes.", hint="Mend it."))]
+    assert failure(results) == "cluster demo in namespace n: it crashes. Mend it."
