@@ -54,12 +54,13 @@ def inputs_hash(recipe: Recipe, *, module_dir: Path, go_version: str, arch: str)
     return hashlib.sha256(json.dumps([_RECIPE_VERSION, asdict(recipe), pins, go_version, arch]).encode()).hexdigest()
 
 
-def environment(environ: Mapping[str, str], *, cache: Path, programs: Path) -> dict[str, str]:
-    """Return the environment of Go: the machine's own (its GOFLAGS and proxy too), with our caches and no cgo."""
+def environment(environ: Mapping[str, str], *, cache: Path, work: Path) -> dict[str, str]:
+    """Return the environment of Go: the machine's own (its GOFLAGS and proxy too), our directories, and no cgo."""
     ours = {
         "GOMODCACHE": str(cache / "mod"),
         "GOCACHE": str(cache / "build"),
-        "GOBIN": str(programs),
+        "GOBIN": str(work / "programs"),
+        "GOTMPDIR": str(work / "tmp"),
         "GOTOOLCHAIN": "local",
         "CGO_ENABLED": "0",
     }
@@ -87,17 +88,18 @@ class Builder:
         self.programs = work / "programs"
         self.log = log
         self._lock = lock
-        self._environment = environment(os.environ, cache=cache, programs=self.programs)
+        self._environment = environment(os.environ, cache=cache, work=work)
 
     def build(self, recipe: Recipe, *, module_dir: Path) -> list[Path]:
         """Build and return the programs."""
-        self.programs.mkdir()
+        for directory in (self.programs, self.work / "tmp"):
+            directory.mkdir()
         for name in ("go.mod", "go.sum"):
             shutil.copyfile(module_dir / name, self.work / name)
         if recipe.main:
             self._copy_main(**recipe.main)
         ldflags = " ".join(["-s", "-w", *recipe.ldflags])
-        options = ["-v", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", ldflags]
+        options = ["-v", "-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false", "-ldflags", ldflags]
         self._run(self.go, "install", *options, *recipe.packages)
         for old, new in recipe.rename.items():
             (self.programs / old).rename(self.programs / new)

@@ -127,9 +127,9 @@ def ensure_downloaded(params: dict[str, t.Any], *, arch: str, check_mode: bool) 
     if changed and not check_mode:
         require_space(bundle.root, params["space_mib"], "The download")
         with bundle.staging() as staging:
-            programs = [
-                p for file in files for p in fetch_programs(file, version=version, arch=arch, work=staging.path)
-            ]
+            programs: list[Path] = []
+            for file in files:
+                programs += fetch_programs(file, version=version, arch=arch, work=staging.path)
             bundle.install_tool(name, programs, version=version, source="release", inputs=inputs)
     tool = bundle.read().tools.get(name)
     return {"changed": changed, "files": tool["files"] if tool else []}

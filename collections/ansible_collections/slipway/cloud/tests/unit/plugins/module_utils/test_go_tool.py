@@ -73,7 +73,7 @@ def test_pins_decide_inputs(module_dir: Path, change: str) -> None:
 
 def test_environment_keeps_the_machine_s_own() -> None:
     machine = {"GOFLAGS": "-p=1", "GOPROXY": "https://proxy.example", "GOTOOLCHAIN": "auto", "HOME": "/root"}
-    found = environment(machine, cache=Path("/cache/go"), programs=Path("/work/programs"))
+    found = environment(machine, cache=Path("/cache/go"), work=Path("/work"))
     assert {key: found[key] for key in ("GOFLAGS", "GOPROXY", "HOME")} == {
         "GOFLAGS": "-p=1",
         "GOPROXY": "https://proxy.example",
@@ -81,6 +81,7 @@ def test_environment_keeps_the_machine_s_own() -> None:
     }
     assert found["GOMODCACHE"] == "/cache/go/mod"
     assert found["GOCACHE"] == "/cache/go/build"
+    assert found["GOTMPDIR"] == "/work/tmp"
     assert found["GOTOOLCHAIN"] == "local"
 
 
