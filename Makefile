@@ -9,12 +9,13 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 up down status refresh: INVENTORY := testbed
-play = ansible-playbook -i inventories/$(INVENTORY) $(if $(filter testbed,$(INVENTORY)),-e vm_set=$(VM_SET))
+set = -e vm_set=$(VM_SET) $(if $(WORKERS),-e vm_workers=$(WORKERS))
+play = ansible-playbook -i inventories/$(INVENTORY) $(if $(filter testbed,$(INVENTORY)),$(set))
 junit = $(if $(SLIPWAY_JUNIT),--junit-xml=$(SLIPWAY_JUNIT))
 
 ##@ Try it out, on VMs made here (VM_SET=main)
 up: venv ## Kubernetes on VMs, and the main job shown on it (WORKERS=2)
-	$(play) $(if $(WORKERS),-e vm_workers=$(WORKERS)) playbooks/vms.yml playbooks/site.yml \
+	$(play) playbooks/vms.yml playbooks/site.yml \
 	  $(if $(filter main,$(VM_SET)),playbooks/demo.yml) playbooks/status.yml
 
 down: venv ## Remove the VMs, and all they left on this machine

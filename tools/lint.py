@@ -21,7 +21,7 @@ AT_ONCE = 2
 CHECKS: dict[str, tuple[str, ...]] = {
     "sanity": ("tools/sanity", str(BIN)),
     "sanity-next": ("tools/sanity", str(NEXT_BIN)),
-    "ansible-lint": ("ansible-lint", "--offline", "--strict"),
+    "ansible-lint": ("ansible-lint", "--strict"),
     "mypy": ("mypy",),
     "yamllint": ("yamllint", "--strict", "."),
     "imports": ("lint-imports", "--no-logo"),
