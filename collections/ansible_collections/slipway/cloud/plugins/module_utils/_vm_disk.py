@@ -126,7 +126,8 @@ def _write(root: pathlib.Path, path: str, file: File) -> bool:
     place = root / path.lstrip("/")
     if _same(place, file):
         return False
-    place.parent.mkdir(mode=0o700 if path.startswith("/root/") else 0o755, parents=True, exist_ok=True)
+    for parent in reversed(pathlib.PurePosixPath(path).parents[:-1]):
+        (root / parent.relative_to("/")).mkdir(mode=0o700 if parent.parts[1] == "root" else 0o755, exist_ok=True)
     staging = place.with_name(f".{place.name}.new")
     staging.unlink(missing_ok=True)
     if file.target:

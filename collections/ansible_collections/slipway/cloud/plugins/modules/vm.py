@@ -284,6 +284,7 @@ def main() -> None:
         module.exit_json(changed=vm.would_change(state))
 
     begin = time.monotonic()
+    os.umask(0o022)  # the directories of the upper layer are those of the VM
     directory = pathlib.Path(module.params["directory"])
     if state in ("present", "started"):
         directory.parent.mkdir(parents=True, exist_ok=True)

@@ -97,7 +97,7 @@ class Network:
         return str(output)
 
     def _ip(self, *arguments: str) -> list[dict[str, t.Any]]:
-        output = self._run("ip", "-json", "-details", "-4", *arguments)
+        output = self._run("ip", "-json", "-details", *arguments)
         return t.cast(list[dict[str, t.Any]], json.loads(output or "[]"))
 
     @property
@@ -115,7 +115,9 @@ class Network:
         kind = (self._link or {}).get("linkinfo", {}).get("info_kind", "")
         if self._link and kind != "bridge":
             return f"The device {self._bridge} is not a bridge: rename it, or use another vm_set."
-        others = [route for route in self._ip("route", "show", "table", "all") if route.get("dev") != self._bridge]
+        others = [
+            route for route in self._ip("-4", "route", "show", "table", "all") if route.get("dev") != self._bridge
+        ]
         routes = [route["dst"] for route in others if route["dst"] != "default" and route.get("type") != "broadcast"]
         if taken := overlapping(self._subnet, routes):
             return f"The subnet {self._subnet} is in use on this machine ({', '.join(taken)}): use another vm_set."
