@@ -16,6 +16,13 @@ if t.TYPE_CHECKING:
 # Every address of a set from the first node to the last possible one is named, so that adding a VM changes no other.
 _NODES = range(1, 11)
 
+# What VMs share with this machine and with each other, since all their processes are its root's. The usual 128
+# instances are enough for one Kubernetes of three nodes; then systemd-udevd of the next VM fails, and so its network.
+HOST_LIMITS = {
+    "/proc/sys/fs/inotify/max_user_instances": 8192,
+    "/proc/sys/fs/inotify/max_user_watches": 1048576,
+}
+
 _SYSTEMD = "/etc/systemd/system"
 # What only a machine with disks of its own and a long life needs.
 _MASKED = (

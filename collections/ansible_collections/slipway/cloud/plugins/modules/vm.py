@@ -13,6 +13,7 @@ description:
   - Runs a machine with systemd and sshd in C(systemd-nspawn), with its own network address, cgroups and disk.
   - The disk is an overlay over a root file system that VMs share; directories that cannot be on an overlay are on this
     machine's disk.
+  - This machine's limits of inotify, which all VMs share, are raised where they are too low for several.
   - A VM is started again when it reboots. What a killed run left behind is put right by the next.
 options:
   name:
@@ -107,7 +108,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._space import SpaceError
-from ..module_utils._vm import Machine, nspawn_command
+from ..module_utils._vm import HOST_LIMITS, Machine, nspawn_command
 from ..module_utils._vm_disk import Disk, Keys, locked
 from ..module_utils._vm_process import Processes, StillAliveError
 
@@ -199,6 +200,7 @@ class Vm:
         )
 
     def _launch(self) -> None:
+        _raise_limits()
         for source in self._params["read_only"].values():
             pathlib.Path(source).mkdir(parents=True, exist_ok=True)
         directory = self._disk.directory
@@ -238,8 +240,15 @@ class Vm:
     def _explain(self, what: str) -> str:
         console = self._disk.directory / "console.log"
         text = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
-        lines = "\n".join(text.splitlines()[-_CONSOLE_LINES:])
+        lines = "\n".join([line for line in text.splitlines() if line.strip()][-_CONSOLE_LINES:])
         return f"VM {self._name} {what}. Its console, {console}, ends with:\n{lines}"
+
+
+def _raise_limits() -> None:
+    for path, least in HOST_LIMITS.items():
+        limit = pathlib.Path(path)
+        if int(limit.read_text(encoding="ascii")) < least:
+            limit.write_text(str(least), encoding="ascii")
 
 
 def _shows_banner(address: str) -> bool:
