@@ -70,7 +70,7 @@ options:
   timeout:
     description: Seconds within which a started VM must answer on its SSH port.
     type: int
-    default: 60
+    default: 120
 attributes:
   check_mode:
     support: full
@@ -281,7 +281,7 @@ def main() -> None:
                 "default": ["/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet"],
             },
             "read_only": {"type": "dict", "default": {}},
-            "timeout": {"type": "int", "default": 60},
+            "timeout": {"type": "int", "default": 120},
         },
         required_if=[("state", state, _DISK_OPTIONS) for state in ("present", "started")],
         supports_check_mode=True,
