@@ -153,9 +153,11 @@ def api_error(action: str, *, status: int, body: Status, retry_after: float | No
     :param action: what was attempted, on which object, as in ``apply Deployment demo in namespace clusters``.
     :param body: the Status object, or ``{"message": text}`` where the server sent something else.
     """
+    said = str(body.get("message") or f"HTTP status {status}").strip().rstrip(".")
+    if said.endswith("field not declared in schema"):
+        status = 422  # an apply with an unknown field: the server says 500, but it is the object that is wrong
     kind = _BY_STATUS.get(status, ApiError)
     code = _refined_code(kind.code, body)
-    said = str(body.get("message") or f"HTTP status {status}").strip().rstrip(".")
     parts = [f"Cannot {action}: {said}.", _REMEDIES.get(code, "")]
     error = kind(" ".join(filter(None, parts)), status=status, body=body, retry_after=retry_after)
     error.code = code

@@ -19,7 +19,7 @@ from . import apply as writes
 from .diagnosis import Cause
 from .errors import EngineError
 from .progress import Event, Listener, Stage, ignore
-from .readiness import READY, FailFast, Judge, State, Target, Verdict, View, failing_fast, gone
+from .readiness import FailFast, Judge, State, Target, Verdict, failing_fast, gone, ready
 from .reflector import Selection, revision
 from .resources import INSTANCE, MANAGED_BY, POD, REPLICA_SET, Object, Resource, object_key, resource_of
 from .tracker import Outcome, Tracker
@@ -32,6 +32,7 @@ IDENTITY = (MANAGED_BY, INSTANCE)  # labels that an object shares with all that 
 _RESTART_MANAGER = "slipway-restart"  # not ours, else the next apply would take the annotation away: one more restart
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 _DESCENDANTS: dict[str, tuple[Resource, ...]] = {"Deployment": (REPLICA_SET, POD)}
+_SHARED_ERRORS = ("api_unreachable", "unauthorized", "forbidden", "namespace_missing", "namespace_terminating")
 _MAX_SELECTOR_VALUES = 40  # beyond that a URL grows too long: the stream then shows all that is ours
 
 Action = t.Literal["created", "changed", "unchanged", "deleted", "absent", "restarted", "scaled", "none"]
@@ -81,6 +82,7 @@ class _Job:
 
     obj: Object
     current: Object | None = None
+    preview: Object | None = None  # what a dry run of the write returned
     written: Object | None = None
     written_at: float = 0.0
     wait: concurrent.futures.Future[Outcome] | None = None
@@ -153,11 +155,11 @@ class _Run:
 
     def demand(self) -> None:
         """Raise what is wrong with any job; for as long as nothing has been changed."""
-        errors = {str(job.error): job.error for job in self.jobs if job.error}
+        errors = [job.error for job in self.jobs if job.error]
         if len(errors) == 1:
-            raise next(iter(errors.values()))
+            raise errors[0]
         if errors:
-            raise EngineError(" ".join(errors), code=next(iter(errors.values())).code)
+            raise EngineError(_joined(errors), code=errors[0].code)
 
     def read(self) -> None:
         """Read every object; one that is not ours stops the run."""
@@ -183,7 +185,7 @@ class _Run:
             target = target_of(job.written)
             self._tell("applied", target, message="accepted by the API server")
             if self.options.wait:
-                job.wait = self.tracker.expect(target, failing_fast(judge, self.options.fail_fast))
+                job.wait = self.tracker.expect(target, judge)
 
         self.each(step)
         waits = [job.wait for job in self.jobs if job.wait]
@@ -206,7 +208,8 @@ class _Run:
     def result(self, job: _Job, action: Action) -> Result:
         """Return what became of a job."""
         namespace, name = object_key(job.obj)
-        state = job.written or job.current or {"metadata": {}}
+        after = job.written or job.preview
+        state = after or job.current or {"metadata": {}}
         phases = dict(job.outcome.reached) if job.outcome else {}
         if job.written:
             phases = {"applied": job.written_at, **phases}
@@ -221,7 +224,7 @@ class _Run:
             phases={stage: round(at - self.start, 3) for stage, at in phases.items()},
             cause=self._cause(job),
             before=writes.cleaned(job.current),
-            after={} if action == "deleted" else writes.cleaned(job.written),
+            after={} if action == "deleted" else writes.cleaned(after),
         )
 
     def _cause(self, job: _Job) -> Cause | None:
@@ -260,16 +263,20 @@ class _Run:
         self.options.listener(event)
 
 
+def _joined(errors: t.Sequence[EngineError]) -> str:
+    """Return the message of several errors; one that befalls whole namespaces or users is told once."""
+    groups: dict[str, list[EngineError]] = {}
+    for error in errors:
+        groups.setdefault(error.code if error.code in _SHARED_ERRORS else str(error), []).append(error)
+    more = " The same goes for {} more."
+    return " ".join(f"{group[0]}{more.format(len(group) - 1) if len(group) > 1 else ''}" for group in groups.values())
+
+
 def target_of(obj: Object) -> Target:
     """Return what to wait for after a write that left the object like this."""
     namespace, name = object_key(obj)
     meta = obj["metadata"]
     return Target(resource_of(obj), namespace, name, meta["uid"], meta.get("generation", 0), revision(obj))
-
-
-def _ready(view: View) -> Verdict:
-    """Judge an object by the rule of its kind."""
-    return READY[view.target.resource.kind](view)
 
 
 def ensure_present(client: Client, objects: t.Sequence[Object], options: Options | None = None) -> list[Result]:
@@ -286,13 +293,13 @@ def ensure_present(client: Client, objects: t.Sequence[Object], options: Options
             job.obj = writes.keep_replicas(job.obj, job.current)
 
         def rehearse(job: _Job) -> None:
-            job.written = writes.apply(client, job.obj, dry_run=True)
+            job.preview = writes.apply(client, job.obj, dry_run=True)
 
         if options.dry_run or len(run.jobs) > 1:  # one apply is all or nothing by itself
             run.each(rehearse)
             run.demand()
         if not options.dry_run:
-            run.carry_out(lambda job: _apply(run, job), _ready)
+            run.carry_out(lambda job: _apply(run, job), failing_fast(ready, options.fail_fast))
         return [run.result(job, _difference(job)) for job in run.jobs]
 
 
@@ -311,9 +318,9 @@ def _apply(run: _Run, job: _Job) -> Object:
 
 
 def _difference(job: _Job) -> Action:
-    if job.current is None or job.written is None or job.current["metadata"].get("deletionTimestamp"):
+    if job.current is None or job.current["metadata"].get("deletionTimestamp"):
         return "created"
-    return "unchanged" if writes.cleaned(job.current) == writes.cleaned(job.written) else "changed"
+    return "unchanged" if writes.cleaned(job.current) == writes.cleaned(job.written or job.preview) else "changed"
 
 
 def ensure_absent(client: Client, objects: t.Sequence[Object], options: Options | None = None) -> list[Result]:
@@ -381,5 +388,5 @@ def _modify(
         run.each(lambda job: t.cast("None", _existing(job)))
         run.demand()
         if not options.dry_run:
-            run.carry_out(write, _ready)
+            run.carry_out(write, failing_fast(ready, options.fail_fast))
         return [run.result(job, action) for job in run.jobs]

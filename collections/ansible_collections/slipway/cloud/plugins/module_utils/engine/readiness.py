@@ -160,8 +160,18 @@ def gone(view: View) -> Verdict:
     counts = {"pods": len(pods)}
     if len(reached) == 2:
         return Verdict(State.DONE, "gone", reached, counts=counts)
-    holders = [_holder(each) for each in ([view.obj] if view.present and view.obj else []) + pods]
-    return Verdict(State.PENDING, f"still there: {'; '.join(holders[:3])}", reached, counts=counts)
+    holders = ([view.obj] if view.present and view.obj else []) + pods
+    summary = f"still there: {'; '.join(_holder(each) for each in holders[:3])}"
+    return Verdict(State.PENDING, summary, reached, _deletion_cause(pods), counts)
+
+
+def _deletion_cause(pods: list[Object]) -> Cause:
+    """Return what a deletion waits for: its pods, else a finalizer of its own."""
+    if any(not pod["metadata"].get("finalizers") for pod in pods):
+        hint = "Is the kubelet of its node running? The grace period of the pod may be long."
+        return Cause("pod_stuck_terminating", "", hint=hint)
+    hint = "Whoever set the finalizer has to remove it: is that controller running?"
+    return Cause("finalizer", "", hint=hint)
 
 
 def _holder(obj: Object) -> str:
@@ -173,7 +183,12 @@ def _holder(obj: Object) -> str:
     return f"{obj.get('kind', '').lower()} {meta['name']}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
-READY: dict[str, Judge] = {"Deployment": deployment_ready}
+_READY: dict[str, Judge] = {"Deployment": deployment_ready}
+
+
+def ready(view: View) -> Verdict:
+    """Judge an object by the rule of its kind. :raises KeyError: for a kind without one."""
+    return _READY[view.target.resource.kind](view)
 
 
 FailFast = t.Literal["unrecoverable", "any", "never"]

@@ -26,7 +26,7 @@ ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
 Key = tuple[str, str]  # namespace, name
 
 _PAGE = "500"
-_DELAYS = (0.1, 1.0, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0)
+_DELAYS = (0.1, 0.5, 1.0, 1.0, 2.0, 3.0)  # short, for somebody waits; a server that needs more says Retry-After
 
 
 class Change(t.NamedTuple):

@@ -170,24 +170,27 @@ class Tracker:
         del self._waits[wait.future]
         for key in _index_keys(wait.target):
             self._index[key].discard(wait.future)
+            if not self._index[key]:
+                del self._index[key]
 
     def _take(self, stream: Reflector, changes: list[Change]) -> None:
         """Note what a stream brought and judge anew whatever it may concern."""
         with self._changed:
+            # First, because the last child of a deleted parent takes with it who the grandparent was.
+            roots = {self._family.root(change.obj) for change in changes}
             for change in changes:
                 self._family.take(change)
             self._changed.notify_all()
-            decided = [wait for wait in self._concerned(stream, changes) if self._evaluate(wait)]
+            decided = [wait for wait in self._concerned(stream, changes, roots) if self._evaluate(wait)]
         _resolve(decided)
 
-    def _concerned(self, stream: Reflector, changes: list[Change]) -> list[_Wait]:
+    def _concerned(self, stream: Reflector, changes: list[Change], roots: set[str]) -> list[_Wait]:
         """Return the waits that a batch of changes may decide; one without changes may decide any."""
         if not changes:
             return list(self._waits.values())
         kind = stream.selection.resource.kind
-        keys: set[t.Hashable] = {self._family.root(change.obj) for change in changes}
-        keys |= {(kind, *object_key(change.obj)) for change in changes}
-        futures = set().union(*(self._index.get(key, ()) for key in keys))
+        names = {(kind, *object_key(change.obj)) for change in changes}
+        futures = set().union(*(self._index.get(key, ()) for key in (*roots, *names)))
         return [self._waits[future] for future in futures]
 
     def _evaluate(self, wait: _Wait) -> bool:
