@@ -78,13 +78,13 @@ def test_check_mode_changes_nothing(
 
 
 def test_many_clusters_in_one_task(kubernetes: Kubernetes, namespace: str, pause: str) -> None:
-    clusters = [{"name": f"demo-{number}", "image": pause, "namespace": namespace} for number in range(5)]
-    answer = module("cluster", {"clusters": clusters}, kubeconfig=kubernetes.kubeconfig)
-    assert [each["name"] for each in answer.result["clusters"]] == [each["name"] for each in clusters]
-    assert pods(kubernetes, namespace) == 5
-    gone = [{**each, "state": "absent"} for each in clusters]
-    assert module("cluster", {"clusters": gone}, kubeconfig=kubernetes.kubeconfig).result["changed"] is True
-    assert pods(kubernetes, namespace) == 0
+    names = [f"demo-{number}" for number in range(5)]
+    clusters = [{"name": name, "image": pause} for name in names]
+    for state, expected in (("present", 5), ("absent", 0)):
+        options = {"clusters": clusters, "namespace": namespace, "state": state}
+        answer = module("cluster", options, kubeconfig=kubernetes.kubeconfig)
+        assert [each["name"] for each in answer.result["clusters"]] == names, answer.output
+        assert pods(kubernetes, namespace) == expected
 
 
 def test_object_of_another_owner_is_left_alone(kubernetes: Kubernetes, namespace: str, pause: str) -> None:

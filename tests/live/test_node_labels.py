@@ -44,12 +44,19 @@ def test_declared_changed_and_withdrawn(kubernetes: Kubernetes, node: str) -> No
     for labels, taints in steps:
         declared = {f"{PREFIX}{key}": value for key, value in labels.items()}
         options: dict[str, Any] = {"nodes": [node], "labels": declared, "taints": taints, "declared_by": "test"}
-        before = found(kubernetes, node)
-        for flags, changed, after in (
-            (["--check"], True, before),
-            ([], True, ({**FOREIGN, **labels}, taints)),
-            ([], False, ({**FOREIGN, **labels}, taints)),
-        ):
-            answer = module("node_labels", options, *flags, kubeconfig=kubernetes.kubeconfig)
-            assert (answer.code, answer.result["changed"]) == (0, changed), answer.output
-            assert found(kubernetes, node) == after
+        answer = module("node_labels", options, kubeconfig=kubernetes.kubeconfig)
+        assert (answer.code, answer.result["changed"]) == (0, True), answer.output
+        assert found(kubernetes, node) == ({**FOREIGN, **labels}, taints)
+
+
+@pytest.mark.parametrize(
+    ("labels", "flags", "changed"), [({}, [], False), ({"c": "1"}, ["--check"], True)], ids=["same", "check mode"]
+)
+def test_nothing_changes(
+    kubernetes: Kubernetes, node: str, labels: dict[str, str], flags: list[str], changed: bool
+) -> None:
+    declared = {f"{PREFIX}{key}": value for key, value in labels.items()}
+    options = {"nodes": [node], "labels": declared, "declared_by": "test"}
+    answer = module("node_labels", options, *flags, kubeconfig=kubernetes.kubeconfig)
+    assert (answer.code, answer.result["changed"]) == (0, changed), answer.output
+    assert found(kubernetes, node) == (FOREIGN, [])
