@@ -98,7 +98,7 @@ def report(results: t.Sequence[Result], *, waited: bool) -> dict[str, t.Any]:
 
 def _diff(result: Result) -> dict[str, t.Any]:
     header = f"{result.kind} {result.namespace}/{result.name}"
-    return {"before_header": header, "after_header": header, "before": result.before, "after": result.after}
+    return {"before_header": header, "after_header": header, "before": result.before or "", "after": result.after or ""}
 
 
 def failure(results: t.Sequence[Result]) -> str:

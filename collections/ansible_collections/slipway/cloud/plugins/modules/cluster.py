@@ -126,6 +126,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+code:
+  description: What went wrong before anything was changed, in lower snake case.
+  returned: failure
+  type: str
+  sample: forbidden
 clusters:
   description: The clusters, in the order of the task.
   returned: once anything was changed, or nothing had to be

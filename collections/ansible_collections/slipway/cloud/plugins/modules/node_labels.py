@@ -76,6 +76,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+code:
+  description: What went wrong before anything was changed, in lower snake case.
+  returned: failure
+  type: str
+  sample: forbidden
 nodes:
   description: The nodes as they are now, or would be in check mode.
   returned: success

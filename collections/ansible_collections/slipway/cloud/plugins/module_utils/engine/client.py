@@ -351,7 +351,7 @@ class Client:
             merged.add("Impersonate-Group", group)
         return merged
 
-    def _log_in_again(self, refused: t.Any) -> bool:
+    def _log_in_again(self, refused: urllib3.PoolManager) -> bool:
         """Read the credentials anew, once for all threads whose requests were refused with the same ones."""
         with self._lock:
             if self._pool is refused:
@@ -359,6 +359,7 @@ class Client:
                     self._use(_log_in(self._connection))
                 except EngineError:
                     return False
+                refused.clear()
         return True
 
 

@@ -247,7 +247,7 @@ class _Run:
         if verdict.state is State.FAILED:
             stages = ["failed"]
         for stage in stages or ["waiting"]:
-            message = verdict.cause.summary if verdict.cause else verdict.summary
+            message = (verdict.cause and verdict.cause.summary) or verdict.summary
             self._tell(t.cast("Stage", stage), target, message=message, counts=verdict.counts)
 
     def _tell(self, stage: Stage, target: Target, *, message: str, counts: dict[str, int] | None = None) -> None:

@@ -82,6 +82,11 @@ class Backoff:
         """Start again with the shortest delay."""
         self._failures = 0
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the longest delay has been reached."""
+        return self._failures >= len(_DELAYS)
+
     def next(self, retry_after: float | None = None) -> float:
         """Return the seconds to wait: what the server asked for, else between half and all of the table's next row."""
         delay = _DELAYS[min(self._failures, len(_DELAYS) - 1)]
@@ -193,7 +198,8 @@ class Reflector(threading.Thread):
                 self._version = ""
                 delay = self._backoff.next()
             except (StreamError, UnreachableError, ApiError) as error:
-                if not _passing(error):
+                # A server that has just started may refuse for a moment what it allowed before.
+                if not _passing(error) and (not self.synced or self._backoff.exhausted):
                     raise
                 delay = self._backoff.next(getattr(error, "retry_after", None))
             self._stopping.wait(delay)
