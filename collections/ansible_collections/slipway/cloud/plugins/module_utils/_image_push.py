@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
+import http.client
 import json
 import re
 import ssl
@@ -215,27 +217,37 @@ class Registry:
         headers: t.Mapping[str, str] | None = None,
         accepted: t.Container[int] = (),
     ) -> _Answer:
-        answer = self._send(method, url, body=body, headers=headers)
+        answer = self._send(method, url, body=body, headers=headers, authorization=self._authorization_for(url))
         if answer.status == HTTPStatus.UNAUTHORIZED and self._authorize(answer.headers.get("WWW-Authenticate", "")):
             if not isinstance(body, (bytes, type(None))):
                 body.seek(0)
-            answer = self._send(method, url, body=body, headers=headers)
+            answer = self._send(method, url, body=body, headers=headers, authorization=self._authorization_for(url))
         if answer.status >= HTTPStatus.BAD_REQUEST and answer.status not in accepted:
             raise RegistryError(self._explain(method, answer))
         return answer
 
+    def _authorization_for(self, url: str) -> str:
+        """Return what proves who pushes, to the registry alone: it may keep uploads elsewhere."""
+        return self._authorization if urllib.parse.urlsplit(url).netloc == self._location.host else ""
+
     def _send(
-        self, method: str, url: str, *, body: bytes | t.IO[bytes] | None, headers: t.Mapping[str, str] | None
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | t.IO[bytes] | None = None,
+        headers: t.Mapping[str, str] | None = None,
+        authorization: str,
     ) -> _Answer:
         request = urllib.request.Request(url, data=body, headers=dict(headers or {}), method=method)
-        if self._authorization:  # never sent on to where a redirect leads
-            request.add_unredirected_header("Authorization", self._authorization)
+        if authorization:  # never sent on to where a redirect leads
+            request.add_unredirected_header("Authorization", authorization)
         try:
             with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
                 return _Answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             return _Answer(error.code, error.headers, error.read())
-        except OSError as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise RegistryError(self._unreachable(getattr(error, "reason", error))) from error
 
     def _authorize(self, challenge: str) -> bool:
@@ -251,8 +263,7 @@ class Registry:
     def _token(self, parameters: t.Mapping[str, str]) -> str:
         scope = f"repository:{self._location.repository}:pull,push"
         query = urllib.parse.urlencode({"service": parameters.get("service", ""), "scope": scope})
-        self._authorization = self._basic
-        answer = self._send("GET", f"{parameters.get('realm', '')}?{query}", body=None, headers=None)
+        answer = self._send("GET", f"{parameters.get('realm', '')}?{query}", authorization=self._basic)
         if answer.status != HTTPStatus.OK:
             raise RegistryError(self._explain("GET", answer))
         token = json.loads(answer.body)
@@ -280,14 +291,14 @@ def push_image(archive: Path, registry: str, access: Access, *, dry_run: bool = 
 
     RegistryError says what went wrong.
     """
-    try:
-        with tarfile.open(archive) as tar:
-            image = Archive(tar)
-            location = locate(registry, image.name)
-            repository = Registry(location, access)
-            digest, changed = repository.lacks(image) if dry_run else repository.push(image)
-    except (OSError, KeyError, ValueError, tarfile.TarError) as error:
-        raise RegistryError(
-            f"{archive} cannot be read as an archive of one image ({error}): build it again."
-        ) from error
+    with contextlib.ExitStack() as stack:
+        try:
+            image = Archive(stack.enter_context(tarfile.open(archive)))
+        except (OSError, KeyError, ValueError, tarfile.TarError) as error:
+            raise RegistryError(
+                f"{archive} cannot be read as an archive of one image ({error}): build it again."
+            ) from error
+        location = locate(registry, image.name)
+        repository = Registry(location, access)
+        digest, changed = repository.lacks(image) if dry_run else repository.push(image)
     return f"{location.host}/{location.repository}@{digest}", changed
