@@ -35,6 +35,7 @@ USAGES = (
     frozenset({"digital signature", "server auth"}),
     frozenset({"digital signature", "key encipherment", "server auth"}),
 )
+ATTRIBUTES = {NameOID.COMMON_NAME: "CN", NameOID.ORGANIZATION_NAME: "O"}
 NAMES = frozenset({"Hostname", "InternalDNS", "ExternalDNS"})
 ADDRESSES = frozenset({"InternalIP", "ExternalIP"})
 
@@ -50,7 +51,7 @@ class Request:
     groups: frozenset[str]
     usages: frozenset[str]
     subject: tuple[tuple[str, str], ...]
-    """Pairs of attribute and value, in the order of the request."""
+    """Pairs of attribute, by its OID unless it is one of a node's, and value."""
     names: frozenset[str]
     addresses: frozenset[str]
     others: frozenset[str]
@@ -82,7 +83,10 @@ def parse(csr: Object) -> Request:
         username=spec.get("username", ""),
         groups=frozenset(spec.get("groups", [])),
         usages=frozenset(spec.get("usages", [])),
-        subject=tuple((attribute.rfc4514_attribute_name, str(attribute.value)) for attribute in asked.subject),
+        subject=tuple(
+            (ATTRIBUTES.get(attribute.oid, attribute.oid.dotted_string), str(attribute.value))
+            for attribute in asked.subject
+        ),
         names=frozenset(name.value.lower() for name in alternatives if isinstance(name, x509.DNSName)),
         addresses=frozenset(str(name.value) for name in alternatives if isinstance(name, x509.IPAddress)),
         others=frozenset(repr(name) for name in alternatives if not isinstance(name, x509.DNSName | x509.IPAddress)),
@@ -110,6 +114,16 @@ def objections(request: Request, node: Object | None) -> list[str]:
         f"{sorted(foreign_addresses)} are not addresses of {request.node!r}": not foreign_addresses,
     }
     return [objection for objection, fits in checks.items() if not fits]
+
+
+class Api(t.Protocol):
+    """What judging needs of the API."""
+
+    def get(self, kind: str, name: str) -> Object | None:
+        """Return an object, or None if there is none."""
+
+    def approve(self, name: str) -> None:
+        """Approve a request."""
 
 
 class Kubectl:
@@ -141,8 +155,8 @@ class Kubectl:
 class Approver:
     """Judges requests when they come, and those it left alone again when their Node changes."""
 
-    def __init__(self, kubectl: Kubectl) -> None:
-        self._kubectl = kubectl
+    def __init__(self, api: Api) -> None:
+        self._api = api
         self._left: dict[str, str] = {}  # request -> the node that asks
 
     def node_changed(self, node: str) -> None:
@@ -153,7 +167,7 @@ class Approver:
     def request_changed(self, name: str) -> None:
         """Judge a request; approve it or say why not."""
         self._left.pop(name, None)
-        csr = self._kubectl.get("csr", name)
+        csr = self._api.get("csr", name)
         if csr is None or not is_pending(csr):
             return
         try:
@@ -161,12 +175,12 @@ class Approver:
         except ValueError as error:
             log.warning("%s left alone: %s", name, error)
             return
-        against = objections(request, self._kubectl.get("node", request.node))
+        against = objections(request, self._api.get("node", request.node))
         if against:
             self._left[name] = request.node
             log.warning("%s left alone: %s", name, "; ".join(against))
         else:
-            self._kubectl.approve(name)
+            self._api.approve(name)
             log.info("%s of %s approved", name, request.node)
 
 
