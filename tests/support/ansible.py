@@ -77,7 +77,9 @@ def module(
     return run([*prefix, *ad_hoc, *flags], env=env, timeout=timeout)
 
 
-def playbook(name: str, *arguments: str, timeout: float = 900) -> Run:
-    """Run one of the project's playbooks on the test bed."""
-    command = [str(VENV_BIN / "ansible-playbook"), "-i", "inventories/testbed", f"playbooks/{name}.yml", *arguments]
-    return run(command, timeout=timeout)
+def playbook(
+    name: str, variables: Mapping[str, Any], *flags: str, prefix: Sequence[str] = (), timeout: float = 900
+) -> Run:
+    """Run one of the project's playbooks on the test bed with these extra variables."""
+    command = [str(VENV_BIN / "ansible-playbook"), "-i", "inventories/testbed", f"playbooks/{name}.yml", *flags]
+    return run([*prefix, *command, f"--extra-vars={json.dumps(variables)}"], timeout=timeout)

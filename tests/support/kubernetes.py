@@ -106,9 +106,8 @@ class Kubernetes:
 
     def machines(self, *nodes: str, **variables: object) -> Run:
         """Run `playbooks/vms.yml` with these variables for some VMs of the set, or for all."""
-        extra = {"vm_set": self.vm_set, **variables}
         limit = [f"--limit={','.join(nodes)}"] if nodes else []
-        return succeed(playbook("vms", f"--extra-vars={json.dumps(extra)}", *limit, timeout=180))
+        return succeed(playbook("vms", {"vm_set": self.vm_set, **variables}, *limit, timeout=180))
 
     def _common_image(self, repository: str) -> str:
         nodes = self.items("nodes")
