@@ -136,6 +136,16 @@ class Vm:
     def _interface(self) -> ipaddress.IPv4Interface:
         return ipaddress.IPv4Interface(self._params["address"])
 
+    @property
+    def _device(self) -> pathlib.Path:
+        """This machine's end of the VM's cable, as systemd-nspawn names it."""
+        return pathlib.Path("/sys/class/net", f"vb-{self._name}")
+
+    @property
+    def _unplugged(self) -> bool:
+        """Whether the bridge was made anew since the VM was started."""
+        return self._device.exists() and not (self._device / "master").exists()
+
     def would_change(self, state: str) -> bool:
         """Whether a state would need a change, for check mode."""
         alive = bool(self._processes.all)
@@ -165,6 +175,9 @@ class Vm:
         changed = self.present()
         if not running:
             self._launch()
+        elif self._unplugged:
+            self._run("ip", "link", "set", self._device.name, "master", self._params["bridge"])
+            changed = True
         self._await_ssh()
         return changed or not running
 
@@ -173,9 +186,8 @@ class Vm:
         alive = bool(self._processes.all)
         self._processes.kill()
         self._run(self._params["launcher"], "clean", self._name)
-        device = f"vb-{self._name}"
-        if pathlib.Path("/sys/class/net", device).exists():
-            self._run("ip", "link", "delete", device)
+        if self._device.exists():
+            self._run("ip", "link", "delete", self._device.name)
         self._keys.disconnect(self._name)
         return alive
 
