@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+TIMED_OUT = 124  # as timeout(1) says it
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
 
 
@@ -46,21 +48,25 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
-def run(command: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float, cwd: Path = CHECKOUT) -> Run:
-    """Run a command to its end, standard error joined to its output. Raises `subprocess.TimeoutExpired`."""
+def run(command: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float) -> Run:
+    """Run a command to its end, standard error joined to its output; killed after `timeout` seconds, its code is 124.
+
+    The output goes through a file: a pipe would be held open by whatever a killed command leaves running.
+    """
     began = time.monotonic()
-    process = subprocess.run(
-        command,
-        env={**clean_environment(), "ANSIBLE_NOCOLOR": "1", **(env or {})},
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    return Run(process.returncode, process.stdout, time.monotonic() - began)
+    environment = {**clean_environment(), "ANSIBLE_NOCOLOR": "1", **(env or {})}
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        process = subprocess.Popen(
+            command, env=environment, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            code = TIMED_OUT
+        output.seek(0)
+        return Run(code, output.read(), time.monotonic() - began)
 
 
 def module(

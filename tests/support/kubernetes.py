@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shlex
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,17 +49,14 @@ class Kubernetes:
     def kubectl(self, *arguments: str, timeout: float = 60) -> str:
         """Run kubectl and return its output. Raises `KubectlError`."""
         command = [str(VENV_BIN / "kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
-        try:
-            answer = run(command, timeout=timeout)
-        except subprocess.TimeoutExpired as error:
-            raise KubectlError(str(error)) from error
+        answer = run(command, timeout=timeout)
         if answer.code:
             raise KubectlError(f"kubectl {' '.join(arguments)}: {answer.output.strip()}")
         return answer.output
 
     def get(self, *arguments: str) -> Object:
         """An object or a list of objects."""
-        answer: Object = json.loads(self.kubectl("get", "--output=json", *arguments))
+        answer: Object = json.loads(self.kubectl("get", "--output=json", "--request-timeout=5s", *arguments))
         return answer
 
     def items(self, *arguments: str) -> list[Object]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 from ansible_collections.slipway.cloud.plugins.module_utils._vm_set import layout
-from tests.support.ansible import Run, clean_environment, run
-from tests.support.paths import CACHE, CHECKOUT
+from tests.support.ansible import Run, run
+from tests.support.paths import CACHE
 from tests.support.waiting import eventually
 
 MARK = "SLIPWAY_TEST_RUN"
@@ -49,22 +47,9 @@ class Make:
 
     def up_killed_after(self, seconds: float) -> str:
         """Run `make up` and kill it and all that it started, VMs too; return what it had said."""
-        with tempfile.TemporaryFile("w+") as output:
-            environment = {**clean_environment(), MARK: self.mark}
-            process = subprocess.Popen(
-                self._command("up"),
-                env=environment,
-                cwd=CHECKOUT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=seconds)
-            self.kill_all()
-            process.wait()
-            output.seek(0)
-            return output.read()
+        said = run(self._command("up"), env={MARK: self.mark}, timeout=seconds).output
+        self.kill_all()
+        return said
 
     def processes(self) -> dict[int, str]:
         """What `make` started and still runs, and everything in the VMs of the set: pids and command lines."""
