@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: vms
-author: Slipway contributors
+author: Slipway contributors (@slipway)
 version_added: 1.0.0
 short_description: Throw-away VMs on this machine
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: engine_path
-author: Slipway contributors
+author: Slipway contributors (@slipway)
 version_added: 1.0.0
 short_description: Directory of the lifecycle engine
 description:

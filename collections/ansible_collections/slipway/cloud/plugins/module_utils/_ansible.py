@@ -49,7 +49,8 @@ def event_log(path: str | None) -> t.Iterator[Listener]:
 
     def write(event: Event) -> None:
         with lock:
-            print(event.as_json(), file=file, flush=True)
+            file.write(f"{event.as_json()}\n")
+            file.flush()
 
     with file:
         yield write

@@ -62,7 +62,7 @@ def _fields(paragraph: str) -> dict[str, str]:
     lines = [line for line in paragraph.splitlines() if not line.startswith("#")]
     unfolded = re.sub(r"\n[ \t]+", " ", "\n".join(lines))
     pairs = (line.partition(":") for line in unfolded.splitlines())
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+    return {name.strip().lower(): value.strip() for name, _colon, value in pairs}
 
 
 def parse_deb822(text: str) -> list[Source]:

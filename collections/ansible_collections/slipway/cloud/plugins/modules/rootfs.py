@@ -166,10 +166,10 @@ def make(module: AnsibleModule, recipe: Recipe, path: pathlib.Path, lock: int) -
     remove(staging)
     staging.mkdir()
     made = staging / path.name
-    _, apt_config, _ = module.run_command(["apt-config", "dump"], check_rc=True)
+    apt_config = module.run_command(["apt-config", "dump"], check_rc=True)[1]
     command = recipe.command(module.get_bin_path("mmdebstrap", required=True), str(made), transport_options(apt_config))
     # The lock is held by every process of mmdebstrap: whoever comes after a killed run waits for what is left of it.
-    status, _, errors = module.run_command(
+    status, _output, errors = module.run_command(
         command,
         environ_update={"SOURCE_DATE_EPOCH": str(recipe.epoch), "LC_ALL": "C.UTF-8", "TMPDIR": str(staging)},
         pass_fds=[lock],

@@ -93,7 +93,7 @@ class Network:
         self._links = self._ip("address", "show")
 
     def _run(self, *command: str) -> str:
-        _, output, _ = self._module.run_command(list(command), check_rc=True)
+        output = self._module.run_command(list(command), check_rc=True)[1]
         return str(output)
 
     def _ip(self, *arguments: str) -> list[dict[str, t.Any]]:
@@ -144,7 +144,7 @@ class Network:
 
     def _has_rule(self, rule: Rule) -> bool:
         table, chain, arguments = rule
-        status, _, _ = self._module.run_command(["iptables", "-w", "-t", table, "-C", chain, *arguments])
+        status = self._module.run_command(["iptables", "-w", "-t", table, "-C", chain, *arguments])[0]
         return bool(status == 0)
 
     @property

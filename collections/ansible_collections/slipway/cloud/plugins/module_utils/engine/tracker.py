@@ -138,7 +138,7 @@ class Tracker:
                 raise self._error
             missing = [name for name, stream in self._streams.items() if not stream.synced]
         if missing:
-            raise UnreachableError(f"The API server gave no list in time of: {', '.join(kind for kind, _ in missing)}.")
+            raise UnreachableError(f"The API server gave no list in time of: {', '.join(name[0] for name in missing)}.")
 
     def expect(self, target: Target, judge: Judge) -> Future[Outcome]:
         """Return a future that is resolved when ``judge`` finds the target done or failed.

@@ -20,8 +20,8 @@ BRIDGE, SUBNET = "slipway-x", "10.77.24.0/24"
 )
 def test_rules(internet: bool, targets: list[str]) -> None:
     found = rules(BRIDGE, SUBNET, internet=internet)
-    assert [arguments[arguments.index("-j") + 1] for _, _, arguments in found] == targets
-    assert all(arguments[arguments.index("--comment") :][:2] == ("--comment", BRIDGE) for _, _, arguments in found)
+    assert [arguments[arguments.index("-j") + 1] for *_place, arguments in found] == targets
+    assert all(arguments[arguments.index("--comment") :][:2] == ("--comment", BRIDGE) for *_place, arguments in found)
 
 
 def test_own_rules_are_those_with_the_bridges_name() -> None:

@@ -45,9 +45,9 @@ def _documented(module: t.Any) -> Options:
     documentation = _documentation(module)
     options: Options = documentation.get("options") or {}
     for fragment in documentation.get("extends_documentation_fragment") or []:
-        namespace, _, rest = fragment.partition("slipway.cloud.")
+        namespace, _here, rest = fragment.partition("slipway.cloud.")
         if rest and not namespace:
-            name, _, part = rest.partition(".")
+            name, _dot, part = rest.partition(".")
             text = getattr(_import("doc_fragments", name).ModuleDocFragment, (part or "documentation").upper())
             options |= yaml.safe_load(text).get("options") or {}
     return options

@@ -48,7 +48,7 @@ def test_broken_line_breaks_the_stream() -> None:
 )
 def test_delays_grow_to_a_bound(jitter: float, expected: list[float]) -> None:
     backoff = Backoff(lambda: jitter)
-    assert [backoff.next() for _ in expected] == expected
+    assert [backoff.next() for _expected in expected] == expected
 
 
 def test_server_decides_and_success_forgives() -> None:
