@@ -151,27 +151,23 @@ def url(releases: Path) -> Iterator[str]:
 
 def publish(releases: Path, *, kubernetes: str, containerd: str, cni_plugins: str) -> None:
     """Put these versions on the server, with the hashes that the projects publish beside them."""
-    github = releases / "github"
-    tar = f"{containerd}-linux-{ARCH}.tar.gz"
-    tgz = f"cni-plugins-linux-{ARCH}-v{cni_plugins}.tgz"
-    files = {
-        **{(releases / f"k8s/v{kubernetes}/bin/linux/{ARCH}/{name}", ".sha256"): name.encode() for name in KUBERNETES},
-        (
-            github / f"containerd/containerd/releases/download/v{containerd}/containerd-{tar}",
-            ".sha256sum",
-        ): tarball(f"bin/{name}" for name in CONTAINERD),
-        (
-            github / f"containernetworking/plugins/releases/download/v{cni_plugins}" / tgz,
-            ".sha256",
-        ): tarball(f"./{name}" for name in CNI_PLUGINS),
-    }
-    for (path, suffix), content in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        path.with_name(path.name + suffix).write_text(f"{hashlib.sha256(content).hexdigest()}  {path.name}\n")
+    bare = f"k8s/v{kubernetes}/bin/linux/{ARCH}"
+    tar = f"containerd/containerd/releases/download/v{containerd}/containerd-{containerd}-linux-{ARCH}.tar.gz"
+    tgz = f"containernetworking/plugins/releases/download/v{cni_plugins}/cni-plugins-linux-{ARCH}-v{cni_plugins}.tgz"
+    for name in KUBERNETES:
+        put(releases / bare / name, name.encode(), ".sha256")
+    put(releases / "github" / tar, tarball([f"bin/{name}" for name in CONTAINERD]), ".sha256sum")
+    put(releases / "github" / tgz, tarball([f"./{name}" for name in CNI_PLUGINS]), ".sha256")
 
 
-def tarball(names: Iterator[str]) -> bytes:
+def put(path: Path, content: bytes, suffix: str) -> None:
+    """Write a file, and its hash beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.with_name(path.name + suffix).write_text(f"{hashlib.sha256(content).hexdigest()}  {path.name}\n")
+
+
+def tarball(names: list[str]) -> bytes:
     """Return a compressed tar of files that hold their own names."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:

@@ -13,17 +13,19 @@ import shutil
 import tarfile
 import threading
 import typing as t
-import urllib.error
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 
-from ansible.module_utils.urls import open_url
+from ansible.module_utils.urls import ConnectionError, open_url  # noqa: A004 - its name there
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _TIMEOUT_SECONDS = 30
+# urllib's errors are OSErrors.
+_NETWORK_ERRORS = (OSError, HTTPException, ConnectionError)
 _SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 
 
@@ -92,10 +94,13 @@ def _download(url: str, path: Path) -> str:
     return sha256.hexdigest()
 
 
-def _open(url: str) -> t.Any:
+@contextmanager
+def _open(url: str) -> Iterator[t.Any]:
+    """Yield a URL's answer; ReleaseError when it cannot be had, or not to its end."""
     try:
-        return open_url(url, timeout=_TIMEOUT_SECONDS)
-    except (urllib.error.URLError, OSError) as error:
+        with open_url(url, timeout=_TIMEOUT_SECONDS) as response:
+            yield response
+    except _NETWORK_ERRORS as error:
         raise ReleaseError(
             f"{url} cannot be downloaded ({error}): check the version and the base URLs of the role bundle, "
             "or set bundle_source to source."
@@ -121,7 +126,7 @@ def answers(url: str, *, seconds: float) -> bool:
     answered = threading.Event()
 
     def ask() -> None:
-        with suppress(urllib.error.URLError, OSError):
+        with suppress(*_NETWORK_ERRORS):
             open_url(url, method="HEAD", timeout=seconds).close()
             answered.set()
 
