@@ -39,7 +39,8 @@ class Place:
             "ANSIBLE_COLLECTIONS_PATH": str(self.path),
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
         }
-        return run([str(VENV_BIN / program), *arguments], env=env, cwd=self.path, timeout=300)
+        command = ["env", f"--chdir={self.path}", str(VENV_BIN / program), *arguments]
+        return run(command, env=env, timeout=300)
 
 
 @pytest.fixture(scope="session")

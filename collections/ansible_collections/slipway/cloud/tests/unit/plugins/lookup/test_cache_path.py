@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.slipway.cloud.plugins.lookup.cache_path import cache_path
 
 
