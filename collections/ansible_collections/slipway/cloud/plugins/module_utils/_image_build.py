@@ -89,12 +89,10 @@ class Image:
 
 def _tree(root: Path) -> dict[str, str]:
     """Return relative path -> sha256 of the files below a directory, or of one file; with ``x`` for programs."""
-    files = sorted(root.rglob("*")) if root.is_dir() else [root.resolve(strict=True)]
-    return {
-        str(path.relative_to(root)) if path != root and root.is_dir() else "": _fingerprint(path)
-        for path in files
-        if path.is_file() and path.suffix != ".pyc"
-    }
+    if not root.is_dir():
+        return {"": _fingerprint(root.resolve(strict=True))}
+    files = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {str(path.relative_to(root)): _fingerprint(path) for path in files}
 
 
 def _fingerprint(path: Path) -> str:
@@ -150,14 +148,14 @@ class Cache:
         return Image(name=f"{self._repository}/{recipe.name}:{digest}", archive=f"{recipe.name}-{digest}.tar")
 
     def find(self, recipe: Recipe) -> Image | None:
-        """Return the image made from exactly these inputs, if it was built."""
+        """Return the image made from exactly these inputs, if it was built and nobody has changed its archive since."""
         image = self.planned(recipe)
         archive = self._root / image.archive
         try:
-            known = json.loads(archive.with_suffix(".json").read_text())
-        except (FileNotFoundError, ValueError):
+            built = dataclasses.replace(image, **json.loads(archive.with_suffix(".json").read_text()))
+        except (FileNotFoundError, TypeError, ValueError):
             return None
-        return dataclasses.replace(image, **known) if archive.is_file() else None
+        return built if built.sha256 == sha256_of(archive) else None
 
     def build(self, recipe: Recipe) -> Image:
         """Build an image unless it is there; ImageBuildError says which input is wrong."""
@@ -171,13 +169,15 @@ class Cache:
     def prune(self, name: str, *, keep: int) -> list[str]:
         """Remove all but the newest ``keep`` images of a name, and return their archives' file names."""
         archives = self._root.glob(f"{name}-{_HASH}.tar")
-        outdated = sorted(archives, key=lambda path: path.stat().st_mtime, reverse=True)[keep:]
+        outdated = sorted(archives, key=lambda path: path.stat().st_mtime, reverse=True)[max(keep, 1) :]
         for archive in outdated:
             archive.with_suffix(".json").unlink(missing_ok=True)
             archive.unlink()
         return sorted(archive.name for archive in outdated)
 
     def _build(self, recipe: Recipe) -> Image:
+        if not recipe.base.is_file():
+            raise ImageBuildError(f"Image {recipe.name}: its base {recipe.base} does not exist: make it first.")
         image = self.planned(recipe)
         archive = self._root / image.archive
         work = self._empty_directory(recipe.name)
