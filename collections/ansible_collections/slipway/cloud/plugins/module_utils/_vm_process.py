@@ -11,6 +11,7 @@ import os
 import pathlib
 import select
 import signal
+import subprocess
 import time
 import typing as t
 
@@ -54,6 +55,7 @@ class Processes:
         top = process_hierarchy(pathlib.Path("/proc/mounts").read_text(encoding="utf-8"))
         self._cgroup = top / name
         self._launcher = top / f"{name}-launcher"
+        self._launched: subprocess.Popen[bytes] | None = None
 
     @property
     def launcher(self) -> list[int]:
@@ -74,6 +76,24 @@ class Processes:
     def complete(self) -> bool:
         """Whether the VM runs and is looked after: without its supervisor or launcher it would not come back."""
         return bool(self.launcher and _pids(self._cgroup / "supervisor") and self.init)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the launcher that launch() started has ended."""
+        return self._launched is not None and self._launched.poll() is not None
+
+    def launch(self, command: t.Sequence[str], console: pathlib.Path) -> None:
+        """Start the launcher in a session of its own, which outlives this process; ``console`` gets what it says."""
+        with open(console, "wb") as output:
+            self._launched = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                cwd="/",
+                env={**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"},
+            )
 
     def kill(self, timeout: float = 20.0) -> None:
         """End the VM as if the plug were pulled, and return when nothing of it is alive; StillAliveError otherwise.

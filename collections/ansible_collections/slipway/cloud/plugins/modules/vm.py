@@ -101,7 +101,6 @@ import ipaddress
 import os
 import pathlib
 import socket
-import subprocess
 import time
 import typing as t
 
@@ -130,7 +129,6 @@ class Vm:
         self._disk = Disk(pathlib.Path(module.params["directory"]))
         self._keys = Keys(pathlib.Path(module.params["ssh_directory"]))
         self._processes = Processes(self._name)
-        self._launched: subprocess.Popen[bytes] | None = None
 
     @property
     def _interface(self) -> ipaddress.IPv4Interface:
@@ -225,16 +223,7 @@ class Vm:
             read_only=self._params["read_only"],
         )
         run = ["unshare", "--mount", self._params["launcher"], "run", self._name, str(directory)]
-        with open(directory / "console.log", "wb") as console:
-            self._launched = subprocess.Popen(
-                [*run, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                start_new_session=True,
-                cwd="/",
-                env={**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"},
-            )
+        self._processes.launch([*run, *command], directory / "console.log")
 
     def _await_ssh(self) -> None:
         """Return when sshd shows its banner.
@@ -246,7 +235,7 @@ class Vm:
         while not _shows_banner(address):
             if time.monotonic() > deadline:
                 raise VmError(self._explain(f"does not answer at {address}:22 within {self._params['timeout']} s"))
-            if self._launched and self._launched.poll() is not None:
+            if self._processes.ended:
                 raise VmError(self._explain("ended before it answered"))
 
     def _explain(self, what: str) -> str:
@@ -267,10 +256,8 @@ def _shows_banner(address: str) -> bool:
     try:
         with socket.create_connection((address, 22), timeout=1.0) as connection:
             return connection.recv(4) == b"SSH-"
-    except ConnectionRefusedError:
-        time.sleep(0.02)  # sshd is about to listen
     except OSError:
-        pass
+        time.sleep(0.02)  # refused: sshd is about to listen
     return False
 
 
