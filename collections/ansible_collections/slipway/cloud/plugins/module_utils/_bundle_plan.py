@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 Row = dict[str, t.Any]
 
@@ -24,12 +24,32 @@ class Plan(t.TypedDict):
     keep_images: list[str]
 
 
+_MEANING = {"source": "Tools are built from source", "release": "Tools are official releases"}
+
+
 class PlanError(Exception):
     """Which variable asks for what cannot be had, and what to do."""
 
 
+def choose_source(
+    choice: str, *, tags: Collection[str], made_of: str, host: str, answers: Callable[[], bool]
+) -> tuple[str, str]:
+    """Return ``source`` or ``release``, and a sentence that says why; ``answers`` is asked only where it decides."""
+    if choice != "auto":
+        source, reason = choice, "bundle_source says so"
+    elif "tests" in tags:
+        source, reason = "source", "the tests run programs that no release has"
+    elif made_of:
+        source, reason = made_of, "as those of the bundle so far"
+    elif answers():
+        source, reason = "release", f"{host} answers"
+    else:
+        source, reason = "source", f"{host} does not answer"
+    return source, f"{_MEANING[source]}: {reason}."
+
+
 def plan(
-    tools: Sequence[Row], images: Sequence[Row], *, source: str, tags: Collection[str], versions: Mapping[str, str]
+    *, tools: Sequence[Row], images: Sequence[Row], source: str, tags: Collection[str], versions: Mapping[str, str]
 ) -> Plan:
     """Decide what is downloaded, built and kept.
 

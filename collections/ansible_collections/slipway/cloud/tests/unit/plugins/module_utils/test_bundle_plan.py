@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.slipway.cloud.plugins.module_utils._bundle_plan import PlanError, Row, plan
+from ansible_collections.slipway.cloud.plugins.module_utils._bundle_plan import PlanError, Row, choose_source, plan
 
 TOOLS: list[Row] = [
     {"name": "kubernetes", "tag": "core", "version": "1", "release": [{"url": "..."}]},
@@ -32,7 +32,7 @@ IMAGES: list[Row] = [{"name": "etcd:1", "tag": "core"}, {"name": "kwok:1", "tag"
 def test_plan(
     source: str, tags: list[str], download: list[str], build: list[str], images: list[str], keep_tools: list[str]
 ) -> None:
-    found = plan(TOOLS, IMAGES, source=source, tags=tags, versions={})
+    found = plan(tools=TOOLS, images=IMAGES, source=source, tags=tags, versions={})
     assert [row["name"] for row in found["download"]] == download
     assert [row["name"] for row in found["build"]] == build
     assert [row["name"] for row in found["images"]] == images
@@ -41,7 +41,7 @@ def test_plan(
 
 
 def test_version_of_a_release() -> None:
-    found = plan(TOOLS, IMAGES, source="release", tags=["core"], versions={"kubernetes": "2"})
+    found = plan(tools=TOOLS, images=IMAGES, source="release", tags=["core"], versions={"kubernetes": "2"})
     assert found["download"][0]["version"] == "2"
 
 
@@ -59,4 +59,28 @@ def test_version_of_a_release() -> None:
 )
 def test_version_that_cannot_be_had(source: str, versions: dict[str, str], message: str) -> None:
     with pytest.raises(PlanError, match=message):
-        plan(TOOLS, IMAGES, source=source, tags=["core", "tests"], versions=versions)
+        plan(tools=TOOLS, images=IMAGES, source=source, tags=["core", "tests"], versions=versions)
+
+
+@pytest.mark.parametrize(
+    ("choice", "tags", "made_of", "answers", "expected"),
+    [
+        ("source", ["core"], "release", True, "Tools are built from source: bundle_source says so."),
+        ("release", ["tests"], "", False, "Tools are official releases: bundle_source says so."),
+        ("auto", ["core"], "source", True, "Tools are built from source: as those of the bundle so far."),
+        ("auto", ["core"], "release", False, "Tools are official releases: as those of the bundle so far."),
+        (
+            "auto",
+            ["tests"],
+            "release",
+            True,
+            "Tools are built from source: the tests run programs that no release has.",
+        ),
+        ("auto", ["core"], "", True, "Tools are official releases: https://x answers."),
+        ("auto", ["core"], "", False, "Tools are built from source: https://x does not answer."),
+    ],
+)
+def test_choose_source(choice: str, tags: list[str], made_of: str, answers: bool, expected: str) -> None:
+    source, reason = choose_source(choice, tags=tags, made_of=made_of, host="https://x", answers=lambda: answers)
+    assert reason == expected
+    assert source == ("release" if "releases" in expected else "source")
