@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -81,6 +81,19 @@ class _Login:
     configuration: Configuration
     namespace: str
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request; with a ``read_timeout`` its answer is a stream, to be read by the caller."""
+
+    method: str
+    path: str
+    action: str
+    query: Query
+    headers: t.Mapping[str, str] = field(default_factory=dict)
+    data: bytes | None = None
+    read_timeout: float | None = None
 
 
 def kubeconfig_path(option: str | None, environ: t.Mapping[str, str]) -> str | None:
@@ -185,6 +198,15 @@ def _status_body(data: bytes) -> Json:
     return body if isinstance(body, dict) else {"message": data[:500].decode(errors="replace")}
 
 
+def _json(response: urllib3.BaseHTTPResponse, action: str) -> Json:
+    try:
+        return t.cast("Json", json.loads(response.data))
+    except ValueError as error:
+        raise EngineError(
+            f"Cannot {action}: the answer is no JSON. Is a proxy or another server in the way?"
+        ) from error
+
+
 class Stream:
     """The answer to a watch: bytes as they arrive. May be closed from any thread."""
 
@@ -258,11 +280,10 @@ class Client:
         :raises ApiError: for an answer of 400 or above. :raises UnreachableError: if there is none.
         """
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": content_type} if data else {}
+        request = _Request(method, path, action, query or {}, {"Content-Type": content_type} if data else {}, data)
         for delay in (*_RETRY_DELAYS, None):
             try:
-                response = self._send(method, path, query, headers=headers, data=data, action=action)
-                return t.cast("Json", json.loads(response.data))
+                return _json(self._send(request), action)
             except (ApiError, UnreachableError) as error:  # noqa: PERF203  # the loop is the retry
                 pause = self._pause(error, delay)
                 if pause is None:
@@ -282,64 +303,41 @@ class Client:
 
     def stream(self, path: str, query: Query, *, action: str, read_timeout: float) -> Stream:
         """Open a watch. It counts as stalled when nothing arrives for ``read_timeout`` seconds."""
-        return Stream(self._send("GET", path, query, headers={}, data=None, action=action, read_timeout=read_timeout))
+        return Stream(self._send(_Request("GET", path, action, query, read_timeout=read_timeout)))
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        query: Query | None,
-        *,
-        headers: dict[str, str],
-        data: bytes | None,
-        action: str,
-        read_timeout: float | None = None,
-    ) -> urllib3.BaseHTTPResponse:
-        """Send a request once, or twice where new credentials help. With a read_timeout the body is left to be read."""
+    def _send(self, request: _Request) -> urllib3.BaseHTTPResponse:
+        """Send a request once, or twice where new credentials help."""
         pool = self._pool
         try:
-            response = self._exchange(method, path, query, headers=headers, data=data, read_timeout=read_timeout)
+            response = self._exchange(request)
             if response.status == 401 and self._log_in_again(pool):
                 response.close()
-                response = self._exchange(method, path, query, headers=headers, data=data, read_timeout=read_timeout)
+                response = self._exchange(request)
             self._answered = True
-            if response.status < 400:
+            if response.status < 300:
                 return response
-            answer = response.data
+            body = _status_body(response.data)
         except (http_errors.HTTPError, OSError) as error:
             raise _unreachable(error, self.server) from error
-        failure = api_error(
-            action, status=response.status, body=_status_body(answer), retry_after=_retry_after(response.headers)
-        )
+        after = _retry_after(response.headers)
+        failure = api_error(request.action, status=response.status, body=body, retry_after=after)
         if isinstance(failure, UnauthorizedError):
             failure.args = (f"{failure} They came from {self.origin}.",)
         raise failure
 
-    def _exchange(
-        self,
-        method: str,
-        path: str,
-        query: Query | None,
-        *,
-        headers: dict[str, str],
-        data: bytes | None,
-        read_timeout: float | None,
-    ) -> urllib3.BaseHTTPResponse:
-        url = f"{self.server}{path}" + (f"?{urlencode(query)}" if query else "")
-        timeout = urllib3.Timeout(
-            connect=self._connection.connect_timeout, read=read_timeout or self._connection.request_timeout
-        )
+    def _exchange(self, request: _Request) -> urllib3.BaseHTTPResponse:
+        read_timeout = request.read_timeout or self._connection.request_timeout
         return self._pool.request(
-            method,
-            url,
-            body=data,
-            headers=self._headers(headers),
-            timeout=timeout,
+            request.method,
+            f"{self.server}{request.path}" + (f"?{urlencode(request.query)}" if request.query else ""),
+            body=request.data,
+            headers=self._headers(request.headers),
+            timeout=urllib3.Timeout(connect=self._connection.connect_timeout, read=read_timeout),
             retries=False,
-            preload_content=read_timeout is None,
+            preload_content=request.read_timeout is None,
         )
 
-    def _headers(self, headers: dict[str, str]) -> urllib3.HTTPHeaderDict:
+    def _headers(self, headers: t.Mapping[str, str]) -> urllib3.HTTPHeaderDict:
         merged = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": "slipway", **headers})
         with self._lock:  # reading the token may run an exec plugin
             token = self._configuration.auth_settings().get("BearerToken")
