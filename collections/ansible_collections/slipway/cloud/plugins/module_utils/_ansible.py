@@ -68,14 +68,17 @@ def options_of(params: Params, *, check_mode: bool, listener: Listener) -> Optio
     )
 
 
-def limits_problems(params: Params) -> list[str]:
-    """Return what is wrong with the numbers among the shared options."""
+def option_problems(params: Params) -> list[str]:
+    """Return what is wrong with the shared options."""
     least = {"concurrency": 1, "wait_timeout": 0, "connect_timeout": 0.001, "request_timeout": 0.001}
-    return [
+    problems = [
         f"{name} is {params[name]}, which is less than {bound}"
         for name, bound in least.items()
         if name in params and params[name] < bound
     ]
+    if params["impersonate_groups"] and not params["impersonate_user"]:
+        problems.append("impersonate_groups needs impersonate_user")
+    return problems
 
 
 def refuse(problems: t.Sequence[str]) -> None:

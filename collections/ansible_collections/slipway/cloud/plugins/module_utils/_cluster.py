@@ -19,8 +19,13 @@ Item = t.Mapping[str, t.Any]
 
 
 def items_of(params: Item) -> list[Item]:
-    """Return the clusters that the options describe: those of C(clusters), else the single one."""
-    return list(params["clusters"] or []) if params["name"] is None else [params]
+    """Return the clusters that the options describe: the single one, or those of C(clusters), completed by the task."""
+    if params["clusters"] is None:
+        return [params]
+    return [
+        {key: params[key] if value in (None, {}) else value for key, value in item.items()}
+        for item in params["clusters"]
+    ]
 
 
 def _cluster(item: Item, *, namespace: str, problems: list[str]) -> Cluster:

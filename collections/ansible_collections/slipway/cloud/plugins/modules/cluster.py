@@ -74,7 +74,9 @@ options:
         type: dict
         default: {}
   clusters:
-    description: Several clusters instead of one. O(namespace) is the default of theirs.
+    description:
+      - Several clusters instead of one.
+      - What a cluster does not name is taken from the options of the task itself, as O(image) or O(namespace).
     type: list
     elements: dict
     suboptions:
@@ -109,12 +111,11 @@ EXAMPLES = r"""
 - name: Create several clusters at once and wait for all of them
   slipway.cloud.cluster:
     namespace: clusters
+    image: registry.k8s.io/pause:3.10.2
     clusters:
       - name: web
-        image: registry.k8s.io/pause:3.10.2
         replicas: 5
       - name: batch
-        image: registry.k8s.io/pause:3.10.2
         node_selector:
           slipway.dev/clusters: allowed
 
@@ -194,7 +195,7 @@ clusters:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._ansible import client_of, event_log, limits_problems, options_of, refuse
+from ..module_utils._ansible import client_of, event_log, option_problems, options_of, refuse
 from ..module_utils._cluster import failure, items_of, objects_of, report
 from ..module_utils._spec import CLUSTER, CONNECTION, WAIT, Spec
 from ..module_utils.engine.errors import EngineError
@@ -218,7 +219,7 @@ _SPEC: Spec = {
 def run(module: AnsibleModule) -> list[Result]:
     """Do what the options say and return what became of each cluster. :raises EngineError:"""
     params = module.params
-    refuse(limits_problems(params))
+    refuse(option_problems(params))
     with client_of(params) as client, event_log(params["events_path"]) as listener:
         objects = objects_of(items_of(params), state=params["state"], namespace=client.namespace)
         options = options_of(params, check_mode=module.check_mode, listener=listener)

@@ -106,7 +106,7 @@ from typing import TYPE_CHECKING
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._ansible import Params, client_of, limits_problems, refuse, texts
+from ..module_utils._ansible import Params, client_of, option_problems, refuse, texts
 from ..module_utils._node_labels import Change, Declaration, change_of, problems_of, selected
 from ..module_utils._spec import CONNECTION, Spec
 from ..module_utils.engine.apply import patch
@@ -144,7 +144,7 @@ _SPEC: Spec = {
 
 def declaration_of(params: Params) -> Declaration:
     """Return what the options declare. :raises InvalidInputError: for all that is wrong, at once."""
-    problems = limits_problems(params)
+    problems = option_problems(params)
     labels = texts(params["labels"], what="label", problems=problems)
     declaration = Declaration(labels, params["taints"], params["declared_by"])
     refuse(problems + problems_of(declaration))

@@ -217,13 +217,17 @@ class Reflector(threading.Thread):
             items += page.get("items") or []
             more = page["metadata"].get("continue")
             query = self._query(limit=_PAGE, **{"continue": more}) if more else {}
-        for item in items:  # a list says so only once
-            item.update(apiVersion=self.selection.resource.api_version, kind=self.selection.resource.kind)
-        changes = self.store.replace(items, revision(page))
+        changes = self.store.replace(map(self._kept, items), revision(page))
         self._version = page["metadata"]["resourceVersion"]
         self.synced = True
         self._report(self, changes)
         self._report(self, [])  # what the list does not hold may decide as much as what it holds
+
+    def _kept(self, obj: Object) -> Object:
+        """Return an object as it is kept: with its kind, which a list leaves out, less what nobody here reads."""
+        obj["metadata"].pop("managedFields", None)  # often half of it
+        obj.update(apiVersion=self.selection.resource.api_version, kind=self.selection.resource.kind)
+        return obj
 
     def _watch(self) -> None:
         """Follow the changes since the last revision until the server ends the stream."""
@@ -255,7 +259,7 @@ class Reflector(threading.Thread):
                 self._report(self, changes)
                 raise api_error(self.selection.action, status=int(obj.get("code") or 500), body=obj)
             self._version = obj["metadata"]["resourceVersion"]
-            change = self.store.apply(event["type"], obj)
+            change = self.store.apply(event["type"], self._kept(obj))
             if change is not None:
                 changes.append(change)
         if events:

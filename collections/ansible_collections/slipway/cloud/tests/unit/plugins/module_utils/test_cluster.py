@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.slipway.cloud.plugins.module_utils._ansible import limits_problems, texts
+from ansible_collections.slipway.cloud.plugins.module_utils._ansible import option_problems, texts
 from ansible_collections.slipway.cloud.plugins.module_utils._cluster import failure, items_of, objects_of, report
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Cause
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import InvalidInputError
@@ -24,15 +24,18 @@ def item(**fields: t.Any) -> dict[str, t.Any]:
 
 
 @pytest.mark.parametrize(
-    ("params", "names"),
+    ("clusters", "expected"),
     [
-        ({"name": "a", "clusters": None}, ["a"]),
-        ({"name": None, "clusters": [{"name": "b"}, {"name": "c"}]}, ["b", "c"]),
-        ({"name": None, "clusters": []}, []),
+        (None, [("task", "image", 3, {"A": "1"})]),
+        ([], []),
+        ([item(name="a")], [("a", "image", 3, {"A": "1"})]),
+        ([item(name="b", image="own", replicas=0, env={"B": "2"})], [("b", "own", 0, {"B": "2"})]),
     ],
 )
-def test_items(params: dict[str, t.Any], names: list[str]) -> None:
-    assert [each["name"] for each in items_of(params)] == names
+def test_clusters_inherit_what_they_do_not_name(clusters: t.Any, expected: t.Any) -> None:
+    params = item(name="task", image="image", replicas=3, env={"A": "1"}, clusters=clusters)
+    found = [tuple(each[key] for key in ("name", "image", "replicas", "env")) for each in items_of(params)]
+    assert found == expected
 
 
 @pytest.mark.parametrize(("own", "expected"), [(None, "context"), ("mine", "mine")])
@@ -65,8 +68,9 @@ def test_texts(value: t.Any, text: str, problems: int) -> None:
 
 
 def test_limits() -> None:
-    problems = limits_problems({"concurrency": 0, "wait_timeout": -1.0, "connect_timeout": 0.0})
-    assert [problem.split()[0] for problem in problems] == ["concurrency", "wait_timeout", "connect_timeout"]
+    wrong = {"concurrency": 0, "wait_timeout": -1.0, "connect_timeout": 0.0}
+    problems = option_problems({**wrong, "impersonate_groups": ["a"], "impersonate_user": None})
+    assert [problem.split()[0] for problem in problems] == [*wrong, "impersonate_groups"]
 
 
 def result(action: Action = "created", *, cause: Cause | None = None) -> Result:
