@@ -12,7 +12,7 @@ import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.slipway.cloud.plugins.module_utils._variables import invalid_values, unknown_variables
+from ansible_collections.slipway.cloud.plugins.module_utils._variables import complaints
 
 
 def _load(path: pathlib.Path) -> dict[str, t.Any]:
@@ -21,7 +21,7 @@ def _load(path: pathlib.Path) -> dict[str, t.Any]:
 
 
 class ActionModule(ActionBase):
-    """Judges the variables of one host."""
+    """Judges the variables of all hosts of a play at once, so that one mistake in the inventory is told once."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -29,15 +29,15 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        arguments = self.validate_argument_spec({"roles_dir": {"type": "path", "required": True}})[1]
+        _, arguments = self.validate_argument_spec({"roles_dir": {"type": "path", "required": True}})
         paths = pathlib.Path(arguments["roles_dir"]).glob("*/meta/argument_specs.yml")
         specs = {path.parent.parent.name: _load(path) for path in sorted(paths)}
 
-        problems = unknown_variables(variables, specs)
-        for options in specs.values():
-            given = {name: self._templar.template(variables[name]) for name in options if name in variables}
-            problems += invalid_values(given, options)
-        if problems:
-            host = variables.get("inventory_hostname", "this host")
-            raise AnsibleActionFail(f"Variables of {host}: " + "; ".join(problems) + ". Nothing was changed.")
+        hosts: dict[str, list[str]] = {}
+        for host in variables["ansible_play_hosts_all"]:
+            for complaint in complaints(variables["hostvars"][host], specs):
+                hosts.setdefault(complaint, []).append(host)
+        if hosts:
+            lines = [f"{complaint} ({', '.join(names)})" for complaint, names in hosts.items()]
+            raise AnsibleActionFail("\n".join(["Nothing was changed. These variables cannot be right:", *lines]))
         return {**result, "changed": False, "roles": list(specs)}

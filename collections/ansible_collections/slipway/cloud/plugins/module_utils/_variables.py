@@ -44,3 +44,11 @@ def invalid_values(values: t.Mapping[str, t.Any], options: Options) -> list[str]
     optional = {name: {**option, "required": False} for name, option in options.items()}
     given = {name: value for name, value in values.items() if name in options}
     return list(ArgumentSpecValidator(optional).validate(given).error_messages)
+
+
+def complaints(variables: t.Mapping[str, t.Any], specs: t.Mapping[str, Options]) -> list[str]:
+    """Return all that is wrong with the variables of one host; ``specs`` as in unknown_variables()."""
+    found = unknown_variables(variables, specs)
+    for options in specs.values():
+        found += invalid_values({name: variables[name] for name in options if name in variables}, options)
+    return found
