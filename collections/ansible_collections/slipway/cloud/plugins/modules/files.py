@@ -32,13 +32,8 @@ options:
         description: Permissions, octal.
         type: str
         default: "0644"
-attributes:
-  check_mode:
-    support: full
-    description: Says what would be written.
-  diff_mode:
-    support: full
-    description: Shows the contents before and after.
+extends_documentation_fragment:
+  - slipway.cloud.attributes
 """
 
 EXAMPLES = r"""
@@ -117,13 +112,9 @@ def main() -> t.NoReturn:
         changed=bool(changes),
         paths=[str(file.path) for _before, file in changes],
         diff=[
-            {
-                "before": before.content,
-                "after": file.content,
-                "before_header": str(file.path),
-                "after_header": str(file.path),
-            }
+            {"before": before.content, "after": file.content, "before_header": path, "after_header": path}
             for before, file in changes
+            for path in [str(file.path)]
         ],
     )
 

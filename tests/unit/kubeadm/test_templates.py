@@ -1,0 +1,140 @@
+"""What the roles write on a machine of either kind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ansible_collections.slipway.cloud.plugins.module_utils._host import Observations, settings
+from tests.support.paths import CHECKOUT
+
+UBUNTU = Observations(
+    hostname="node1",
+    address="192.0.2.11",
+    os_id="ubuntu",
+    os_version="24.04",
+    kernel="6.8.0-71-generic",
+    virtualization="kvm",
+    cpus=2,
+    memory_bytes=4 << 30,
+    swap=False,
+    cgroup_version=2,
+    bounding_set=0x1FFFFFFFFFF,
+    nameservers=["127.0.0.53"],
+    resolved_nameservers=["192.0.2.1"],
+)
+TEST_BED = replace(
+    UBUNTU,
+    virtualization="systemd-nspawn",
+    cgroup_version=1,
+    bounding_set=0x1FFFEFFFFFF,
+    nameservers=[],
+    resolved_nameservers=[],
+    kernel_modules_available=False,
+)
+
+
+def render(role: str, name: str, seen: Observations, **variables: Any) -> str:
+    """Return a template as Ansible would write it, with the role's defaults."""
+    home = CHECKOUT / "roles" / role
+    environment = Environment(
+        loader=FileSystemLoader(home / "templates"), trim_blocks=True, undefined=StrictUndefined, autoescape=False
+    )
+    environment.filters["to_json"] = json.dumps
+    host = {**asdict(seen), "settings": asdict(settings(seen))}
+    given = {
+        **yaml.safe_load((home / "defaults/main.yml").read_text()),
+        f"_{role}_settings": host["settings"],
+        f"_{role}_host": host,
+        "groups": {"kubeadm": ["node1", "node2", "node3"]},
+        "inventory_hostname": "node1",
+        **variables,
+    }
+    return environment.get_template(name).render(given)
+
+
+def documents(seen: Observations, name: str, **variables: Any) -> dict[str, Any]:
+    """Return the YAML documents of a template of the role kubeadm by their kinds."""
+    text = render(
+        "kubeadm",
+        name,
+        seen,
+        **{
+            "_kubeadm_control_plane": "node1",
+            "_kubeadm_endpoint": "192.0.2.11:6443",
+            "_kubeadm_api": "192.0.2.11:6443",
+            "kubeadm_dns_forward": bool(settings(seen).dns_upstreams),
+            **variables,
+        },
+    )
+    return {f"{document['kind']}": document for document in yaml.safe_load_all(text) if document}
+
+
+@pytest.mark.parametrize(
+    ("seen", "proxy"),
+    [(UBUNTU, {}), (TEST_BED, {"oomScoreAdj": 0, "conntrack": {"maxPerCore": 0, "min": 0}})],
+    ids=["Ubuntu", "test bed"],
+)
+def test_init(seen: Observations, proxy: dict[str, Any]) -> None:
+    found = documents(seen, "kubeadm/init.yaml.j2")
+    assert list(found) == ["InitConfiguration", "ClusterConfiguration", "KubeProxyConfiguration"]
+    assert found["InitConfiguration"]["nodeRegistration"]["name"] == "node1"
+    assert "taints" not in found["InitConfiguration"]["nodeRegistration"]
+    assert {"name": "leader-elect-lease-duration", "value": "15s"} in found["ClusterConfiguration"]["scheduler"][
+        "extraArgs"
+    ]
+    assert {key: found["KubeProxyConfiguration"][key] for key in proxy} == proxy
+    assert set(found["KubeProxyConfiguration"]) == {"apiVersion", "kind", "mode", *proxy}
+
+
+def test_no_taint() -> None:
+    found = documents(UBUNTU, "kubeadm/init.yaml.j2", kubeadm_control_plane_taint=False)
+    assert found["InitConfiguration"]["nodeRegistration"]["taints"] == []
+
+
+def test_join() -> None:
+    printed = "kubeadm join 192.0.2.11:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:00"
+    found = documents(UBUNTU, "kubeadm/join.yaml.j2", _kubeadm_token={"stdout": printed})["JoinConfiguration"]
+    assert found["discovery"]["bootstrapToken"] == {
+        "apiServerEndpoint": "192.0.2.11:6443",
+        "token": "abcdef.0123456789abcdef",
+        "caCertHashes": ["sha256:00"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (UBUNTU, {"cgroupDriver": "systemd", "failCgroupV1": True, "resolvConf": "/run/systemd/resolve/resolv.conf"}),
+        (TEST_BED, {"cgroupDriver": "cgroupfs", "failCgroupV1": False, "resolvConf": "/etc/resolv.conf"}),
+    ],
+    ids=["Ubuntu", "test bed"],
+)
+def test_kubelet(seen: Observations, expected: dict[str, Any]) -> None:
+    extra = {"evictionHard": {"memory.available": "100Mi"}}
+    found = documents(seen, "kubelet.yaml.j2", kubeadm_kubelet_config=extra)["KubeletConfiguration"]
+    assert {key: found[key] for key in [*expected, *extra]} == {**expected, **extra}
+
+
+def test_coredns_without_nameservers() -> None:
+    assert "ConfigMap" not in documents(UBUNTU, "manifests/coredns.yaml.j2")
+    corefile = documents(TEST_BED, "manifests/coredns.yaml.j2")["ConfigMap"]["data"]["Corefile"]
+    assert "forward" not in corefile
+    assert documents(UBUNTU, "manifests.yaml.j2")["DaemonSet"]["metadata"]["name"] == "kube-flannel-ds"
+
+
+@pytest.mark.parametrize(("seen", "unit"), [(UBUNTU, "LimitNPROC=infinity"), (TEST_BED, "OOMScoreAdjust=0")])
+def test_containerd(seen: Observations, unit: str) -> None:
+    assert unit in render("host", "containerd/containerd.service.j2", seen).splitlines()
+
+
+@pytest.mark.parametrize(("seen", "systemd"), [(UBUNTU, "true"), (TEST_BED, "false")])
+def test_containerd_configuration(seen: Observations, systemd: str) -> None:
+    text = render("host", "containerd/config.toml.j2", seen)
+    assert [line.strip() for line in text.splitlines() if "SystemdCgroup" in line] == [f"SystemdCgroup = {systemd}"]
+    assert 'imports = ["/etc/containerd/conf.d/*.toml"]' in text
