@@ -16,6 +16,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slip
 BIN = CHECKOUT / ".venv/bin"
 NEXT_BIN = CACHE / "venv-next/bin"  # the newest ansible-core, made by `make` where there is a Python for it
 AT_ONCE = 2
+MODULES = "collections/ansible_collections/slipway/cloud/plugins/modules"
+ON_NODES = (f"{MODULES}/host_facts.py", f"{MODULES}/node_images.py", "roles/kubeadm/files/csr_approver.py")
 
 # The slow ones first, so that they end first.
 CHECKS: dict[str, tuple[str, ...]] = {
@@ -23,6 +25,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "sanity-next": ("tools/sanity", str(NEXT_BIN)),
     "ansible-lint": ("ansible-lint", "--strict"),
     "mypy": ("mypy",),
+    "mypy-3.10": ("mypy", "--python-version=3.10", "--cache-dir=.mypy_cache/nodes", *ON_NODES),
     "yamllint": ("yamllint", "--strict", "."),
     "imports": ("lint-imports", "--no-logo"),
     "ruff": ("ruff", "check"),
