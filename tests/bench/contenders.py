@@ -71,16 +71,19 @@ class Slipway:
 
     def create(self, case: Case, site: Site) -> Timing:
         """One task for all clusters."""
-        return self._run({"image": site.image, "replicas": case.replicas}, "available", case, site)
+        clusters = [{"name": name, "image": site.image, "replicas": case.replicas} for name in case.names]
+        return self._run({"clusters": clusters}, site)
 
     def delete(self, case: Case, site: Site) -> Timing:
         """One task for all clusters."""
-        return self._run({"state": "absent"}, "pods_gone", case, site)
+        clusters = [{"name": name} for name in case.names]
+        return self._run({"clusters": clusters, "state": "absent"}, site)
 
-    def _run(self, options: Object, phase: str, case: Case, site: Site) -> Timing:
-        clusters = [{"name": name, "namespace": site.namespace, **options} for name in case.names]
-        answer = succeed(module("cluster", {"clusters": clusters}, kubeconfig=site.kubernetes.kubeconfig))
-        return Timing(max(cluster["phases"][phase] for cluster in answer.result["clusters"]), answer.seconds)
+    def _run(self, options: Object, site: Site) -> Timing:
+        everything = {"namespace": site.namespace, **options}
+        answer = succeed(module("cluster", everything, kubeconfig=site.kubernetes.kubeconfig))
+        last = max(seconds for cluster in answer.result["clusters"] for seconds in cluster["phases"].values())
+        return Timing(last, answer.seconds)
 
 
 class Kubectl:
