@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        _, arguments = self.validate_argument_spec({"roles_dir": {"type": "path", "required": True}})
+        arguments = self.validate_argument_spec({"roles_dir": {"type": "path", "required": True}})[1]
         paths = pathlib.Path(arguments["roles_dir"]).glob("*/meta/argument_specs.yml")
         specs = {path.parent.parent.name: _load(path) for path in sorted(paths)}
 

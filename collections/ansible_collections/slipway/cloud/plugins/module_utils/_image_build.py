@@ -8,6 +8,7 @@ The cache holds for each image ``<name>-<hash>.tar`` and beside it ``<name>-<has
 archive without it is what a killed run left.
 """
 
+# pylint: disable=ansible-bad-function  # no AnsibleModule is known here, so there is no run_command
 from __future__ import annotations
 
 import compileall

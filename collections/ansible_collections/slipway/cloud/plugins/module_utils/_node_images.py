@@ -9,6 +9,7 @@ labels, by events (containerd v2.3.4, internal/cri/server/images/image_pull.go, 
 collection leaves those alone that carry the label of :data:`PIN` (internal/cri/labels/labels.go).
 """
 
+# pylint: disable=ansible-bad-function  # no AnsibleModule is known here, so there is no run_command
 from __future__ import annotations
 
 import dataclasses

@@ -4,6 +4,7 @@
 # Note that this module util is PRIVATE to the collection: it can have breaking changes at any time.
 """What a throw-away VM keeps on this machine's disk: the layers of its own disk, and the keys of its set."""
 
+# pylint: disable=ansible-bad-function  # no AnsibleModule is known here, so there is no run_command
 from __future__ import annotations
 
 import contextlib

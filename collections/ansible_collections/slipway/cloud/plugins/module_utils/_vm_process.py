@@ -4,6 +4,7 @@
 # Note that this module util is PRIVATE to the collection: it can have breaking changes at any time.
 """The processes of a throw-away VM, which its cgroup names without doubt, and their end."""
 
+# pylint: disable=ansible-bad-function  # no AnsibleModule is known here, so there is no run_command
 from __future__ import annotations
 
 import contextlib
