@@ -11,7 +11,7 @@ author: Slipway contributors (@slipway)
 version_added: 1.0.0
 short_description: Refuse variables that no role knows
 description:
-  - Compares the variables of all hosts of a play with the argument specs of all roles in a directory; once for the play.
+  - Compares the variables of all hosts of a play with the argument specs of all roles in a directory, once a play.
   - Fails, naming all of them at once, if a variable begins with a role's name but is not one of its options, if a name
     is nearly that of an option, or if a value does not fit its option.
   - Runs on the controller and opens no connection.
