@@ -70,7 +70,7 @@ def test_way_out_of_the_bridge(story: Story, tmp_path: Path) -> None:
     with registry_beyond(tmp_path) as image:
         pull = ("ctr", "--namespace=test", "images", "pull", "--plain-http", image)
         ask = ("getent", "hosts", "example.org")
-        for refused in (pull, ask):
+        for refused in (ask, pull):
             answer = kubernetes.on_node(node, *refused)
             assert answer.code != 0
             assert answer.seconds < 3

@@ -72,8 +72,11 @@ class Make:
         return True
 
     def _is_ours(self, pid: int) -> bool:
-        return f"{MARK}={self.mark}" in _read(pid, "environ") or f"/{layout(self.vm_set).prefix}node" in _read(
-            pid, "cgroup"
+        """Judge by the mark; a VM's processes have only their cgroup, and shared SSH connections only their title."""
+        return (
+            f"{MARK}={self.mark}" in _read(pid, "environ")
+            or f"/{layout(self.vm_set).prefix}node" in _read(pid, "cgroup")
+            or f"/vms/{self.vm_set}/ssh/" in _read(pid, "cmdline")
         )
 
     def _command(self, target: str) -> list[str]:
