@@ -73,10 +73,11 @@ class Make:
 
     def _is_ours(self, pid: int) -> bool:
         """Judge by the mark; a VM's processes have only their cgroup, and shared SSH connections only their title."""
+        title = _read(pid, "cmdline")
         return (
             f"{MARK}={self.mark}" in _read(pid, "environ")
             or f"/{layout(self.vm_set).prefix}node" in _read(pid, "cgroup")
-            or f"/vms/{self.vm_set}/ssh/" in _read(pid, "cmdline")
+            or (title.startswith("ssh: ") and f"/vms/{self.vm_set}/" in title)
         )
 
     def _command(self, target: str) -> list[str]:
@@ -88,7 +89,7 @@ class Make:
 
 
 def _process_table() -> dict[int, int]:
-    """Each process that is not a zombie and its parent, this one's ancestors and itself left out."""
+    """Each process that is not a zombie, and its parent."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
