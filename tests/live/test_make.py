@@ -82,6 +82,6 @@ def test_way_out_of_the_bridge(story: Story, tmp_path: Path) -> None:
 def test_down_leaves_nothing_and_others_alone(story: Story) -> None:
     others = other_machines()
     succeed(story.make.down())
-    assert story.make.processes() == {}
+    assert story.make.processes.alive() == {}
     assert left_behind(story.before, traces(ignore=OTHER_SETS)) == {}
     assert others <= other_machines()

@@ -48,23 +48,43 @@ class Make:
     def up_killed_after(self, seconds: float) -> str:
         """Run `make up` and kill it and all that it started, VMs too; return what it had said."""
         said = run(self._command("up"), env={MARK: self.mark}, timeout=seconds).output
-        self.kill_all()
+        self.processes.kill()
         return said
 
-    def processes(self) -> dict[int, str]:
-        """What `make` started and still runs, and everything in the VMs of the set: pids and command lines."""
+    @property
+    def processes(self) -> Processes:
+        """What the targets started and still runs, and everything in the VMs of the set."""
+        return Processes(self.mark, vm_set=self.vm_set)
+
+    def _command(self, target: str) -> list[str]:
+        return ["make", target, f"VM_SET={self.vm_set}"]
+
+    @property
+    def _seconds(self) -> Path:
+        return CACHE / "tests" / f"up-{self.vm_set}.seconds"
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Every process with a mark in its environment, what it started, and those of a set of VMs."""
+
+    mark: str
+    vm_set: str | None = None
+
+    def alive(self) -> dict[int, str]:
+        """Their pids and command lines."""
         table = _process_table()
         ours = {pid for pid in table if self._is_ours(pid)}
         while children := {pid for pid, parent in table.items() if parent in ours} - ours:
             ours |= children
         return {pid: _read(pid, "cmdline").replace("\0", " ").strip() for pid in ours}
 
-    def kill_all(self) -> None:
+    def kill(self) -> None:
         """Kill all these processes by SIGKILL, and what they start meanwhile."""
         eventually(self._kill_once, within=30, what="everything killed", every=0.01)
 
     def _kill_once(self) -> bool:
-        alive = self.processes()
+        alive = self.alive()
         for pid in alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -73,19 +93,14 @@ class Make:
 
     def _is_ours(self, pid: int) -> bool:
         """Judge by the mark; a VM's processes have only their cgroup, and shared SSH connections only their title."""
+        if f"{MARK}={self.mark}" in _read(pid, "environ"):
+            return True
+        if self.vm_set is None:
+            return False
         title = _read(pid, "cmdline")
-        return (
-            f"{MARK}={self.mark}" in _read(pid, "environ")
-            or f"/{layout(self.vm_set).prefix}node" in _read(pid, "cgroup")
-            or (title.startswith("ssh: ") and f"/vms/{self.vm_set}/" in title)
+        return f"/{layout(self.vm_set).prefix}node" in _read(pid, "cgroup") or (
+            title.startswith("ssh: ") and f"/vms/{self.vm_set}/" in title
         )
-
-    def _command(self, target: str) -> list[str]:
-        return ["make", target, f"VM_SET={self.vm_set}"]
-
-    @property
-    def _seconds(self) -> Path:
-        return CACHE / "tests" / f"up-{self.vm_set}.seconds"
 
 
 def _process_table() -> dict[int, int]:

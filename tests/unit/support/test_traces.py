@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.support.make import MARK, Make
+from tests.support.make import MARK, Processes
 from tests.support.traces import left_behind
 from tests.support.waiting import eventually
 
@@ -28,11 +28,11 @@ def test_left_behind(before: set[str], after: set[str], left: dict[str, set[str]
 
 
 def test_processes_of_a_run_are_known_by_mark_and_descent() -> None:
-    make = Make("k")
-    with subprocess.Popen([sys.executable, "-c", CHILD], env={MARK: make.mark}) as process:
+    processes = Processes("a mark of this test")
+    with subprocess.Popen([sys.executable, "-c", CHILD], env={MARK: processes.mark}) as process:
         try:
-            eventually(lambda: len(make.processes()) == 2, within=5, what="parent and child")
-            assert "sleep 60" in make.processes().values()
+            eventually(lambda: len(processes.alive()) == 2, within=5, what="parent and child")
+            assert "sleep 60" in processes.alive().values()
         finally:
-            make.kill_all()
-    assert (process.returncode, make.processes()) == (-9, {})
+            processes.kill()
+    assert (process.returncode, processes.alive()) == (-9, {})
