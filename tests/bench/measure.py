@@ -7,13 +7,12 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.bench.contenders import CASES, CONTENDERS
+from tests.support.calm import calm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from tests.bench.contenders import Case, Contender, Site, Timing
-
-STEPS = ("create", "delete")
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,9 @@ def rounds(
         for case in cases:
             turn = number % len(contenders)
             for contender in (*contenders[turn:], *contenders[:turn]):
-                yield _sample("create", contender.create(case, site), case, contender, number)
-                yield _sample("delete", contender.delete(case, site), case, contender, number)
+                for step, run in (("create", contender.create), ("delete", contender.delete)):
+                    calm()
+                    yield _sample(step, run(case, site), case, contender, number)
 
 
 def medians(samples: Iterable[Sample], measure: str = "work") -> dict[tuple[str, str], dict[str, float]]:

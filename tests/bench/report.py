@@ -16,7 +16,8 @@ PAGE = """\
 
 Slipway and kubectl create and delete the same pods on the same Kubernetes, taking turns in one run. Measured is the
 time from the first request to the API until everything is available, or gone together with its pods; kubectl's includes
-its start. kubectl runs `apply` and a `rollout status` for each cluster, and `delete --cascade=foreground`.
+its start. Each step begins when the machine has calmed down from the one before. kubectl runs `apply` and a
+`rollout status` for each cluster, and `delete --cascade=foreground`.
 
 {environment}
 
