@@ -121,10 +121,13 @@ def test_kubelet(seen: Observations, expected: dict[str, Any]) -> None:
     assert {key: found[key] for key in [*expected, *extra]} == {**expected, **extra}
 
 
-def test_coredns_without_nameservers() -> None:
-    assert "ConfigMap" not in documents(UBUNTU, "manifests/coredns.yaml.j2")
-    corefile = documents(TEST_BED, "manifests/coredns.yaml.j2")["ConfigMap"]["data"]["Corefile"]
-    assert "forward" not in corefile
+@pytest.mark.parametrize(("seen", "forwards"), [(UBUNTU, True), (TEST_BED, False)])
+def test_coredns_asks_only_nameservers_that_are_there(seen: Observations, forwards: bool) -> None:
+    corefile = documents(seen, "manifests/coredns.yaml.j2")["ConfigMap"]["data"]["Corefile"]
+    assert ("forward . /etc/resolv.conf" in corefile) is forwards
+
+
+def test_pod_network_is_applied() -> None:
     assert documents(UBUNTU, "manifests.yaml.j2")["DaemonSet"]["metadata"]["name"] == "kube-flannel-ds"
 
 
