@@ -75,6 +75,8 @@ from ..module_utils._vm_network import Rule, hardware_address, overlapping, own_
 
 # The second is the list of real servers where the first names only systemd-resolved on loopback.
 _RESOLV_CONF = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+# The kernel limits how many refusals it sends: without one, whoever asks for a name is not to wait for long.
+_NO_PATIENCE = "options timeout:1 attempts:1\n"
 _FORWARDING = pathlib.Path("/proc/sys/net/ipv4/ip_forward")
 _CHAINS = (("filter", "FORWARD"), ("nat", "POSTROUTING"))
 
@@ -221,6 +223,8 @@ def main() -> None:
     if not complete and not module.check_mode:
         network.make()
     resolv_conf = "".join(f"nameserver {server}\n" for server in network.nameservers)
+    if not module.params["internet"]:
+        resolv_conf += _NO_PATIENCE
     module.exit_json(changed=not complete, resolv_conf=resolv_conf)
 
 
