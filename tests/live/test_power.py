@@ -27,7 +27,8 @@ def probes(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_probes_answer_each_other(probes: Probes) -> None:
-    assert probes.answer(*probes.nodes)
+    # A pod is ready a moment before every node's kube-proxy knows.
+    eventually(lambda: probes.answer(*probes.nodes), within=10, what="pods answer")
 
 
 @pytest.mark.parametrize(

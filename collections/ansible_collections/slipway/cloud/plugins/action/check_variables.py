@@ -12,7 +12,10 @@ import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.slipway.cloud.plugins.module_utils._variables import complaints
+from ..module_utils._variables import complaints
+
+if t.TYPE_CHECKING:
+    from ..module_utils._spec import Spec
 
 
 def _load(path: pathlib.Path) -> dict[str, t.Any]:
@@ -26,10 +29,12 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
 
+    spec: t.ClassVar[Spec] = {"roles_dir": {"type": "path", "required": True}}
+
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        arguments = self.validate_argument_spec({"roles_dir": {"type": "path", "required": True}})[1]
+        arguments = self.validate_argument_spec(self.spec)[1]
         paths = pathlib.Path(arguments["roles_dir"]).glob("*/meta/argument_specs.yml")
         specs = {path.parent.parent.name: _load(path) for path in sorted(paths)}
 

@@ -27,3 +27,17 @@ attributes:
     membership:
       - slipway.cloud.k8s
 """
+
+    CONTROLLER = r"""
+attributes:
+  async:
+    description: Can be left running in the background by C(async).
+    support: none
+  become:
+    description: Can be run as another user by C(become).
+    support: none
+  delegation:
+    description: Can be run elsewhere by C(delegate_to).
+    support: none
+    details: Runs in the controller's own process, whatever the host of the task.
+"""

@@ -37,7 +37,7 @@ options:
     elements: str
     default: []
 requirements:
-  - kubernetes >= 37.0 (Python package)
+  - kubernetes >= 37.0, in the Python that runs Ansible
 notes:
   - Runs on the controller, as any user who can read the kubeconfig.
 """

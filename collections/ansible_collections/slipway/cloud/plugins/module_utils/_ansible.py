@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module util is PRIVATE to the collection: it can have breaking changes at any time.
-"""Glue between AnsibleModule and the engine."""
+"""Glue between Ansible and the engine."""
 
 from __future__ import annotations
 

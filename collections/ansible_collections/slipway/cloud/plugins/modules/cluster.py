@@ -1,6 +1,7 @@
 # Copyright (c) 2026, Slipway contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# The work is done on the controller, by the action plugin of the same name.
 
 from __future__ import annotations
 
@@ -98,6 +99,7 @@ extends_documentation_fragment:
   - slipway.cloud.wait
   - slipway.cloud.attributes
   - slipway.cloud.attributes.action_group
+  - slipway.cloud.attributes.controller
 """
 
 EXAMPLES = r"""
@@ -192,57 +194,3 @@ clusters:
           description: What to do about it.
           type: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._ansible import client_of, event_log, option_problems, options_of, refuse
-from ..module_utils._cluster import failure, items_of, objects_of, report
-from ..module_utils._spec import CLUSTER, CONNECTION, WAIT, Spec
-from ..module_utils.engine.errors import EngineError
-from ..module_utils.engine.lifecycle import Result, ensure_absent, ensure_present, restart
-
-OPERATIONS = {"present": ensure_present, "absent": ensure_absent, "restarted": restart}
-
-_SPEC: Spec = {
-    "state": {"type": "str", "choices": list(OPERATIONS), "default": "present"},
-    **CLUSTER,
-    "clusters": {
-        "type": "list",
-        "elements": "dict",
-        "options": {**CLUSTER, "name": {**CLUSTER["name"], "required": True}},
-    },
-    **CONNECTION,
-    **WAIT,
-}
-
-
-def run(module: AnsibleModule) -> list[Result]:
-    """Do what the options say and return what became of each cluster. :raises EngineError:"""
-    params = module.params
-    refuse(option_problems(params))
-    with client_of(params) as client, event_log(params["events_path"]) as listener:
-        objects = objects_of(items_of(params), state=params["state"], namespace=client.namespace)
-        options = options_of(params, check_mode=module.check_mode, listener=listener)
-        return OPERATIONS[params["state"]](client, objects, options)
-
-
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec=_SPEC,
-        mutually_exclusive=[("name", "clusters")],
-        required_one_of=[("name", "clusters")],
-        supports_check_mode=True,
-    )
-    try:
-        results = run(module)
-    except EngineError as error:
-        module.fail_json(msg=str(error), code=error.code)
-    outcome = report(results, waited=module.params["wait"] and not module.check_mode)
-    if message := failure(results):
-        module.fail_json(msg=message, **outcome)
-    module.exit_json(**outcome)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,7 @@
 # Copyright (c) 2026, Slipway contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+# The work is done on the controller, by the action plugin of the same name.
 
 from __future__ import annotations
 
@@ -52,6 +53,7 @@ extends_documentation_fragment:
   - slipway.cloud.connection
   - slipway.cloud.attributes
   - slipway.cloud.attributes.action_group
+  - slipway.cloud.attributes.controller
 """
 
 EXAMPLES = r"""
@@ -101,111 +103,3 @@ nodes:
       type: list
       elements: dict
 """
-
-from typing import TYPE_CHECKING
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils._ansible import Params, client_of, option_problems, refuse, texts
-from ..module_utils._node_labels import Change, Declaration, change_of, problems_of, selected
-from ..module_utils._spec import CONNECTION, Spec
-from ..module_utils.engine.apply import patch
-from ..module_utils.engine.errors import ConflictError, EngineError
-from ..module_utils.engine.resources import NODE, Object
-
-if TYPE_CHECKING:
-    from ..module_utils.engine.client import Client
-
-_ATTEMPTS = 5
-
-
-_SPEC: Spec = {
-    "nodes": {"type": "list", "elements": "str"},
-    "selector": {"type": "str"},
-    "labels": {"type": "dict", "default": {}},
-    "taints": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "key": {"type": "str", "required": True, "no_log": False},
-            "value": {"type": "str"},
-            "effect": {
-                "type": "str",
-                "choices": ["NoSchedule", "PreferNoSchedule", "NoExecute"],
-                "required": True,
-            },
-        },
-    },
-    "declared_by": {"type": "str", "default": "slipway"},
-    **CONNECTION,
-}
-
-
-def declaration_of(params: Params) -> Declaration:
-    """Return what the options declare. :raises InvalidInputError: for all that is wrong, at once."""
-    problems = option_problems(params)
-    labels = texts(params["labels"], what="label", problems=problems)
-    declaration = Declaration(labels, params["taints"], params["declared_by"])
-    refuse(problems + problems_of(declaration))
-    return declaration
-
-
-def list_nodes(client: Client, selector: str | None) -> list[Object]:
-    """Return all nodes, or those that the selector chooses."""
-    query = {"labelSelector": selector} if selector else None
-    items = client.get(NODE.path(), query, action="list nodes")["items"]
-    return [{**item, "apiVersion": NODE.api_version, "kind": NODE.kind} for item in items]
-
-
-def settle(client: Client, node: Object, declaration: Declaration, *, dry_run: bool) -> Change:
-    """Make one node as declared; what changes under our hands is read anew."""
-    for attempt in range(_ATTEMPTS):
-        change = change_of(node, declaration)
-        if dry_run or not change.patch:
-            return change
-        try:
-            patch(client, node, change.patch)
-        except ConflictError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            node = client.get(NODE.path(name=change.name), action=f"read Node {change.name}")
-        else:
-            return change
-    raise AssertionError("the last attempt returns or raises")
-
-
-def run(module: AnsibleModule) -> list[Change]:
-    """Do what the options say and return the change of each node. :raises EngineError:"""
-    params = module.params
-    declaration = declaration_of(params)
-    with client_of(params) as client:
-        nodes = selected(list_nodes(client, params["selector"]), params["nodes"], params["selector"])
-        return [settle(client, node, declaration, dry_run=module.check_mode) for node in nodes]
-
-
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec=_SPEC,
-        mutually_exclusive=[("nodes", "selector")],
-        required_one_of=[("nodes", "selector")],
-        supports_check_mode=True,
-    )
-    try:
-        changes = run(module)
-    except EngineError as error:
-        module.fail_json(msg=str(error), code=error.code)
-    module.exit_json(
-        changed=any(change.patch for change in changes),
-        nodes=[{"name": each.name, "changed": bool(each.patch), **each.after} for each in changes],
-        diff=[
-            {"before_header": each.name, "after_header": each.name, "before": each.before, "after": each.after}
-            for each in changes
-            if each.patch
-        ],
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -32,6 +32,13 @@ def _take(argument_spec: Options, **_: t.Any) -> t.NoReturn:
     raise _SpecTakenError(argument_spec)
 
 
+def _taken(module: t.Any, monkeypatch: pytest.MonkeyPatch) -> Options:
+    monkeypatch.setattr(module, "AnsibleModule", _take)
+    with pytest.raises(_SpecTakenError) as taken:
+        module.main()
+    return taken.value.spec
+
+
 def _import(kind: str, name: str) -> t.Any:
     return importlib.import_module(f"ansible_collections.slipway.cloud.plugins.{kind}.{name}")
 
@@ -69,13 +76,8 @@ def _normal(options: Options, *, children: str) -> Options:
 @pytest.mark.parametrize("name", MODULES)
 def test_options_are_documented(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = _import("modules", name)
-    if not hasattr(module, "main"):
-        assert (PLUGINS / "action" / f"{name}.py").exists()  # it has no options but those of its action plugin
-        return
-    monkeypatch.setattr(module, "AnsibleModule", _take)
-    with pytest.raises(_SpecTakenError) as taken:
-        module.main()
-    assert _normal(taken.value.spec, children="options") == _normal(_documented(module), children="suboptions")
+    spec = _taken(module, monkeypatch) if hasattr(module, "main") else _import("action", name).ActionModule.spec
+    assert _normal(spec, children="options") == _normal(_documented(module), children="suboptions")
 
 
 def test_action_group_is_complete() -> None:
