@@ -56,7 +56,7 @@ class EngineAction(ActionBase):
     def _params(self) -> Params:
         """Return the options, checked, with their defaults, as plain JSON: without the tags of Ansible's values."""
         checked = ArgumentSpecValidator(self.spec, **self.rules).validate(self._task.args)
-        if checked.errors:
+        if checked.error_messages:
             unsupported = isinstance(checked.errors[0], UnsupportedError)
             prefix = f"Unsupported parameters for {self._task.action}: " if unsupported else ""
             raise AnsibleActionFail(f"{prefix}{checked.errors.msg}")
