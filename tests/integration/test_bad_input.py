@@ -52,4 +52,4 @@ def test_mistake(
     assert re.search(message, answer.result["msg"]), answer.output
     assert answer.result.get("changed", False) is False
     assert "Traceback" not in answer.output
-    assert api.request("GET", "/apis/apps/v1/deployments")["items"] == []
+    assert api.request("GET", f"/apis/apps/v1/namespaces/{namespace}/deployments")["items"] == []
