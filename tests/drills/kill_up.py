@@ -37,10 +37,8 @@ def killed_in_tenth(number: int) -> str:
     make = Make("k")
     succeed(make.down())
     seed = secrets.randbelow(1 << 32)
-    whole = make.up_seconds
-    moment = (number - 1 + random.Random(seed).random()) / MOMENTS * whole
-    said = make.up_killed_after(moment)
+    share = (number - 1 + random.Random(seed).random()) / MOMENTS
+    killed = make.up_killed_at(share)
     again = succeed(make.up())
     succeed(make.down())
-    last = next((line for line in reversed(said.splitlines()) if line.startswith("TASK")), "before the first task")
-    return f"killed after {moment:.1f} of {whole:.0f} s ({last.strip('* ')}); up again in {again.seconds:.0f} s"
+    return f"{killed}; up again in {again.seconds:.0f} s"

@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
+import tempfile
+import time
+from bisect import bisect
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ansible_collections.slipway.cloud.plugins.module_utils._vm_set import layout
-from tests.support.ansible import Run, run
-from tests.support.paths import CACHE
+from tests.support.ansible import Run, clean_environment, run
+from tests.support.paths import CACHE, CHECKOUT
 from tests.support.waiting import eventually
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MARK = "SLIPWAY_TEST_RUN"
-GUESS = 70.0
+GUESS = [float(second) for second in range(70)]
+TICK = 0.05
+LONGEST = 900.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """So many seconds into a step of a run: the same place on a faster machine. Step 0 is what precedes all tasks."""
+
+    step: int
+    seconds: float
+
+    def is_past(self, times: Sequence[float], now: float) -> bool:
+        """Whether it is, in a run whose steps began at these times."""
+        return len(times) > self.step and now >= times[self.step] + self.seconds
+
+
+def moment(times: Sequence[float], share: float) -> Moment:
+    """The moment at this share, from 0 to 1, of a whole run: when each of its steps began, and when the last ended."""
+    at = share * times[-1]
+    step = bisect(times, at) - 1
+    return Moment(step, at - times[step])
 
 
 @dataclass(frozen=True)
@@ -25,31 +55,25 @@ class Make:
     vm_set: str
     mark: str = field(default_factory=lambda: uuid4().hex)
 
-    @property
-    def up_seconds(self) -> float:
-        """How long the last whole `make up` from nothing took here, or a guess."""
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            return float(self._seconds.read_text())
-        return GUESS
-
     def up(self) -> Run:
-        """Run `make up` to its end; how long it takes from nothing is remembered."""
+        """Run `make up` to its end; the times of its steps are remembered where it began with nothing."""
         from_nothing = not (CACHE / "vms" / self.vm_set).exists()
-        answer = run(self._command("up"), env={MARK: self.mark}, timeout=900)
+        answer, times = self._up(None)
         if from_nothing and answer.code == 0:
-            self._seconds.parent.mkdir(parents=True, exist_ok=True)
-            self._seconds.write_text(f"{answer.seconds:.1f}")
+            self._times.parent.mkdir(parents=True, exist_ok=True)
+            self._times.write_text(json.dumps([*times, answer.seconds]))
         return answer
+
+    def up_killed_at(self, share: float) -> str:
+        """Run `make up`, at this share of it kill it and all that it started, VMs too; return when it was."""
+        when = moment(self._last_times(), share)
+        answer, _ = self._up(when)
+        last = next((line for line in reversed(answer.output.splitlines()) if line.startswith("TASK")), "no task")
+        return f"killed after {answer.seconds:.1f} s ({last.strip('* ')})"
 
     def down(self) -> Run:
         """Run `make down` to its end."""
         return run(self._command("down"), env={MARK: self.mark}, timeout=120)
-
-    def up_killed_after(self, seconds: float) -> str:
-        """Run `make up` and kill it and all that it started, VMs too; return what it had said."""
-        said = run(self._command("up"), env={MARK: self.mark}, timeout=seconds).output
-        self.processes.kill()
-        return said
 
     @property
     def processes(self) -> Processes:
@@ -59,9 +83,39 @@ class Make:
     def _command(self, target: str) -> list[str]:
         return ["make", target, f"VM_SET={self.vm_set}"]
 
+    def _up(self, until: Moment | None) -> tuple[Run, list[float]]:
+        """Run `make up` to its end or to this moment; return what it said and when its steps began."""
+        began = time.monotonic()
+        environment = {**clean_environment(), "ANSIBLE_NOCOLOR": "1", MARK: self.mark}
+        times = [0.0]
+        with tempfile.NamedTemporaryFile() as output:
+            said = Path(output.name)  # a reading position of its own: the command would move with that of `output`
+            process = subprocess.Popen(
+                self._command("up"),
+                env=environment, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            )  # fmt: skip
+            code = None
+            while code is None and (seconds := time.monotonic() - began) < LONGEST:
+                times += [seconds] * (1 + said.read_text(errors="replace").count("\nTASK [") - len(times))
+                if until and until.is_past(times, seconds):
+                    break
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    code = process.wait(TICK)
+            if until or code is None:
+                self.processes.kill()
+                code = process.wait()
+            return Run(code, said.read_text(errors="replace"), time.monotonic() - began), times
+
+    def _last_times(self) -> list[float]:
+        """The times of the last whole `make up` from nothing, or a guess."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            times: list[float] = json.loads(self._times.read_text())
+            return times
+        return GUESS
+
     @property
-    def _seconds(self) -> Path:
-        return CACHE / "tests" / f"up-{self.vm_set}.seconds"
+    def _times(self) -> Path:
+        return CACHE / "tests" / f"up-{self.vm_set}.json"
 
 
 @dataclass(frozen=True)
