@@ -184,10 +184,16 @@ class Vm:
         alive = bool(self._processes.all)
         self._processes.kill()
         self._run(self._params["launcher"], "clean", self._name)
-        if self._device.exists():
-            self._run("ip", "link", "delete", self._device.name)
+        self._unplug()
         self._keys.disconnect(self._name)
         return alive
+
+    def _unplug(self) -> None:
+        """Remove this machine's end of the cable. The kernel does so too, a moment after the VM's death: who is first?"""
+        if self._device.name in _devices():
+            code, _, error = self._module.run_command(["ip", "link", "delete", self._device.name])
+            if code and self._device.name in _devices():
+                raise VmError(f"Cannot remove the network device {self._device.name}: {error.strip()}")
 
     def absent(self) -> bool:
         """Have nothing of the VM at all."""
@@ -243,6 +249,10 @@ class Vm:
         text = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
         lines = "\n".join([line for line in text.splitlines() if line.strip()][-_CONSOLE_LINES:])
         return f"VM {self._name} {what}. Its console, {console}, ends with:\n{lines}"
+
+
+def _devices() -> list[str]:
+    return [name for _, name in socket.if_nameindex()]
 
 
 def _raise_limits() -> None:
