@@ -189,7 +189,7 @@ class Vm:
         return alive
 
     def _unplug(self) -> None:
-        """Remove this machine's end of the cable. The kernel does so too, a moment after the VM's death: who is first?"""
+        """Remove this machine's end of the cable. The kernel does so too, soon after the VM's death."""
         if self._device.name in _devices():
             code, _, error = self._module.run_command(["ip", "link", "delete", self._device.name])
             if code and self._device.name in _devices():
