@@ -37,8 +37,8 @@ class Moment:
     seconds: float
 
     def is_past(self, times: Sequence[float], now: float) -> bool:
-        """Whether it is, in a run whose steps began at these times."""
-        return len(times) > self.step and now >= times[self.step] + self.seconds
+        """Whether it is, in a run whose steps began at these times; at the latest when the next step begins."""
+        return len(times) > self.step + 1 or (len(times) > self.step and now >= times[self.step] + self.seconds)
 
 
 def moment(times: Sequence[float], share: float) -> Moment:

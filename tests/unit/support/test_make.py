@@ -23,7 +23,7 @@ def test_moment(share: float, expected: Moment) -> None:
         ((0.0,), 9, False),
         ((0.0, 1.0), 4.9, False),
         ((0.0, 1.0), 5, True),
-        ((0.0, 1.0, 2.0), 5, True),
+        ((0.0, 1.0, 2.0), 2.1, True),
     ],
     ids=["not begun", "too early", "now", "step over already"],
 )
