@@ -31,6 +31,9 @@ refresh: venv ## Rebuild the image of a role if its sources changed, and roll it
 site: venv ## Install on the hosts of an inventory
 	$(play) playbooks/site.yml
 
+remove: venv ## Take off the hosts of an inventory what site put there; asks first (CONFIRM=yes)
+	$(play) $(if $(CONFIRM),-e confirm=$(CONFIRM)) playbooks/remove.yml
+
 kubeconfig: venv ## Merge the context into your own kubeconfig (CONTEXT=name)
 	@$(play) -e kubeconfig_name=$(or $(CONTEXT),$(error say under which name: make $@ CONTEXT=name)) playbooks/kubeconfig.yml
 

@@ -17,7 +17,10 @@ BIN = CHECKOUT / ".venv/bin"
 NEXT_BIN = CACHE / "venv-next/bin"  # the newest ansible-core, made by `make` where there is a Python for it
 AT_ONCE = 2
 MODULES = "collections/ansible_collections/slipway/cloud/plugins/modules"
-ON_NODES = (f"{MODULES}/host_facts.py", f"{MODULES}/node_images.py", "roles/kubeadm/files/csr_approver.py")
+ON_NODES = (
+    *(f"{MODULES}/{name}.py" for name in ("footprint", "host_facts", "iptables_chains", "node_images")),
+    "roles/kubeadm/files/csr_approver.py",
+)
 
 # The slow ones first, so that they end first.
 CHECKS: dict[str, tuple[str, ...]] = {

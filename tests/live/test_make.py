@@ -1,4 +1,4 @@
-"""`make up` and `make down`, with a third set of VMs: killed in the middle, run twice, and gone without a trace."""
+"""`make up`, `make remove` and `make down`, with a third set of VMs: killed, run twice, and gone without a trace."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.ansible import Run, run
+from tests.support.ansible import Run, playbook, run
 from tests.support.kubernetes import Kubernetes, succeed
+from tests.support.machine import Machine
 from tests.support.make import Make
 from tests.support.registry_beyond import registry_beyond
+from tests.support.snapshot import differences
 from tests.support.traces import left_behind, traces
 
 if TYPE_CHECKING:
@@ -75,6 +77,47 @@ def test_way_out_of_the_bridge(story: Story, tmp_path: Path) -> None:
         kubernetes.machines(vm_internet=True)
         succeed(kubernetes.on_node(node, *pull))
         assert kubernetes.on_node(node, "cat", "/etc/resolv.conf").output.splitlines() == nameservers
+
+
+@pytest.fixture(scope="module")
+def node(story: Story) -> Machine:
+    """The one node of the set, on which the site is installed."""
+    succeed(story.up)
+    return Machine(Kubernetes(VM_SET))
+
+
+def test_remove_refuses_without_a_yes() -> None:
+    answer = playbook("remove", {"vm_set": VM_SET})
+    assert answer.code != 0
+    assert answer.changed == []
+    assert "Nothing was removed: answer yes, or give -e confirm=yes" in answer.output
+
+
+def test_remove_leaves_a_machine_as_it_was(node: Machine) -> None:
+    node.remove()
+    assert node.remove().changed == []
+    removed = node.look()
+    node.make_anew(vm_internet=True)
+    assert differences(node.look(), removed) == {}
+
+
+def test_remove_after_a_killed_up(story: Story, node: Machine, seed: int) -> None:
+    node.make_anew()
+    before = node.look()
+    print(story.make.up_killed_at(random.Random(seed).random()))
+    node.kubernetes.machines()
+    node.remove()
+    assert differences(before, node.look()) == {}
+
+
+def test_remove_takes_packages_along(node: Machine) -> None:
+    node.make_anew(vm_internet=True)
+    node.run("apt-get", "purge", "--yes", "--autoremove", "conntrack", "python3-cryptography", "socat")
+    before = node.look()
+    node.install("host")
+    assert set(differences(before, node.look())) >= {"files", "packages", "units"}
+    node.remove()
+    assert differences(before, node.look()) == {}
 
 
 def test_down_leaves_nothing_and_others_alone(story: Story) -> None:

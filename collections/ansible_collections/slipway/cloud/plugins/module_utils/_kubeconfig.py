@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Note that this module util is PRIVATE to the collection: it can have breaking changes at any time.
-"""Merges one context of a kubeconfig into another, and never overwrites an entry that leads to another Kubernetes."""
+"""Merges one context of a kubeconfig into another, or takes it out; entries that lead elsewhere are never touched."""
 
 from __future__ import annotations
 
@@ -56,6 +56,29 @@ def merge(own: Kubeconfig, source: Kubeconfig, *, context: str, name: str) -> Ku
         "users": _with(own, "users", name, user),
         "contexts": _with(own, "contexts", name, {**kept, "cluster": name, "user": name}),
     }
+
+
+def without(own: Kubeconfig, source: Kubeconfig, *, context: str) -> Kubeconfig:
+    """Return ``own`` less what :func:`merge` has made of the ``context`` of ``source``, under whatever names."""
+    chosen = _entry(source, "contexts", context) or {}
+    cluster = _entry(source, "clusters", chosen.get("cluster", "")) or {}
+    names = [entry["name"] for entry in own.get("contexts") or [] if _merged_from(own, entry["name"], cluster)]
+    if not names:
+        return own
+    sections = {section: [entry for entry in own[section] if entry["name"] not in names] for section in _KINDS}
+    kept = {key: value for key, value in own.items() if key != "current-context" or value not in names}
+    return {**kept, **sections}
+
+
+def is_empty(config: Kubeconfig) -> bool:
+    """Tell whether a kubeconfig leads nowhere and says nothing else."""
+    return {key: value for key, value in config.items() if value not in ([], "", None)} == EMPTY
+
+
+def _merged_from(own: Kubeconfig, name: str, cluster: Kubeconfig) -> bool:
+    known_cluster, known_user, known_context = (_entry(own, section, name) for section in _KINDS)
+    ours = known_context is not None and (known_context.get("cluster"), known_context.get("user")) == (name, name)
+    return ours and known_user is not None and known_cluster is not None and _same(known_cluster, cluster)
 
 
 def _foreign(own: Kubeconfig, name: str, *, cluster: Kubeconfig, user: Kubeconfig) -> str | None:

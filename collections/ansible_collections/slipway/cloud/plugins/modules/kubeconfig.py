@@ -8,9 +8,10 @@ DOCUMENTATION = r"""
 module: kubeconfig
 author: Slipway contributors (@slipway)
 version_added: 1.0.0
-short_description: Merge a context into a kubeconfig
+short_description: Merge a context into a kubeconfig, or take it out again
 description:
   - Merges one context of a kubeconfig, with its cluster and user, into another one under a name of your choice.
+  - With O(state=absent), takes out again what was merged that way, and removes the file if nothing else is in it.
   - Everything else in that file stays as it is. The new file is written beside it and renamed, with mode V(0600).
   - Refuses to overwrite a cluster, user or context of that name that leads to another Kubernetes.
 options:
@@ -22,12 +23,16 @@ options:
     description: The context to merge. Without it, the current one of O(src).
     type: str
   name:
-    description: What context, cluster and user are called in O(path).
+    description: What context, cluster and user are called in O(path). Not needed to take them out.
     type: str
-    required: true
   path:
     description: The kubeconfig to merge into. Without it, the first file of E(KUBECONFIG), else C(~/.kube/config).
     type: path
+  state:
+    description: Whether the context is to be in O(path).
+    type: str
+    choices: [absent, present]
+    default: present
 requirements:
   - PyYAML
 extends_documentation_fragment:
@@ -43,11 +48,16 @@ EXAMPLES = r"""
   slipway.cloud.kubeconfig:
     src: "{{ lookup('slipway.cloud.cache_path', 'kubeconfig') }}"
     name: slipway
+
+- name: Forget it again
+  slipway.cloud.kubeconfig:
+    src: "{{ lookup('slipway.cloud.cache_path', 'kubeconfig') }}"
+    state: absent
 """
 
 RETURN = r"""
 path:
-  description: The kubeconfig that has the context now.
+  description: The kubeconfig that has the context now, or no longer.
   returned: always
   type: str
   sample: /root/.kube/config
@@ -61,7 +71,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ..module_utils._kubeconfig import EMPTY, Kubeconfig, KubeconfigError, is_kubeconfig, merge
+from ..module_utils._kubeconfig import EMPTY, Kubeconfig, KubeconfigError, is_empty, is_kubeconfig, merge, without
 
 try:
     import yaml
@@ -91,8 +101,11 @@ def load(path: pathlib.Path) -> Kubeconfig:
 
 
 def write(path: pathlib.Path, config: Kubeconfig) -> None:
-    """Replace the file at once, by one that its owner alone can read. :raises KubeconfigError:"""
+    """Replace the file at once, by one that its owner alone can read, or remove it. :raises KubeconfigError:"""
     try:
+        if is_empty(config):
+            path.unlink()
+            return
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as beside:
             new = pathlib.Path(beside, path.name)
@@ -105,14 +118,28 @@ def write(path: pathlib.Path, config: Kubeconfig) -> None:
         raise KubeconfigError(f"Cannot write {path}: {error.strerror}.") from error
 
 
+def wanted_of(own: Kubeconfig, params: t.Mapping[str, t.Any]) -> Kubeconfig:
+    """Return what the file is to hold. :raises KubeconfigError:"""
+    source_path = pathlib.Path(params["src"])
+    if params["state"] == "absent" and not source_path.exists():
+        return own
+    source = load(source_path)
+    context = params["context"] or source.get("current-context") or ""
+    if params["state"] == "absent":
+        return without(own, source, context=context)
+    return merge(own, source, context=context, name=params["name"])
+
+
 def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec={
             "src": {"type": "path", "required": True},
             "context": {"type": "str"},
-            "name": {"type": "str", "required": True},
+            "name": {"type": "str"},
             "path": {"type": "path"},
+            "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
         },
+        required_if=[("state", "present", ("name",))],
         supports_check_mode=True,
     )
     if YAML_ERROR:
@@ -120,16 +147,13 @@ def main() -> t.NoReturn:
     params: dict[str, t.Any] = module.params
     path = pathlib.Path(params["path"]) if params["path"] else own_path(os.environ)
     try:
-        source = load(pathlib.Path(params["src"]))
         own = load(path) if path.exists() else {}
-        context = params["context"] or source.get("current-context") or ""
-        merged = merge(own, source, context=context, name=params["name"])
-        changed = merged != own
-        if changed and not module.check_mode:
-            write(path.resolve(), merged)
+        wanted = wanted_of(own, params)
+        if wanted != own and not module.check_mode:
+            write(path.resolve(), wanted)
     except KubeconfigError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=changed, path=str(path))
+    module.exit_json(changed=wanted != own, path=str(path))
 
 
 if __name__ == "__main__":

@@ -191,7 +191,7 @@ class Vm:
     def _unplug(self) -> None:
         """Remove this machine's end of the cable. The kernel does so too, soon after the VM's death."""
         if self._device.name in _devices():
-            code, _, error = self._module.run_command(["ip", "link", "delete", self._device.name])
+            code, _output, error = self._module.run_command(["ip", "link", "delete", self._device.name])
             if code and self._device.name in _devices():
                 raise VmError(f"Cannot remove the network device {self._device.name}: {error.strip()}")
 
@@ -252,7 +252,7 @@ class Vm:
 
 
 def _devices() -> list[str]:
-    return [name for _, name in socket.if_nameindex()]
+    return [name for _index, name in socket.if_nameindex()]
 
 
 def _raise_limits() -> None:

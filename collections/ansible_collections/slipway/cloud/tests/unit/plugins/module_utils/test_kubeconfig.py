@@ -9,7 +9,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.slipway.cloud.plugins.module_utils._kubeconfig import KubeconfigError, is_kubeconfig, merge
+from ansible_collections.slipway.cloud.plugins.module_utils._kubeconfig import (
+    EMPTY,
+    KubeconfigError,
+    is_empty,
+    is_kubeconfig,
+    merge,
+    without,
+)
 
 OURS = "https://10.77.0.11:6443"
 LOCAL = "https://127.0.0.1:8443"
@@ -27,7 +34,7 @@ def config(name: str, server: str, *, ca: str = "ca", token: str = "token", **mo
     }
 
 
-def without(section: str, whole: dict[str, t.Any]) -> dict[str, t.Any]:
+def lacking(section: str, whole: dict[str, t.Any]) -> dict[str, t.Any]:
     return {**whole, section: []}
 
 
@@ -42,7 +49,7 @@ SOURCE = config("slipway", OURS)
         pytest.param(config("other", "https://other"), OURS, id="beside another"),
         pytest.param(config("mine", OURS), OURS, id="already there"),
         pytest.param(config("mine", OURS, ca="old", token="old"), OURS, id="made anew at the same address"),
-        pytest.param(without("users", config("mine", OURS)), OURS, id="its user is missing"),
+        pytest.param(lacking("users", config("mine", OURS)), OURS, id="its user is missing"),
         pytest.param(config("mine", LOCAL), LOCAL, id="at a loopback address, the same authority"),
     ],
 )
@@ -65,8 +72,8 @@ def test_merge_adds_the_context(own: dict[str, t.Any], server: str) -> None:
     [
         (config("mine", "https://other"), OURS, "clusters"),
         (config("mine", LOCAL, ca="of another machine"), LOCAL, "clusters"),
-        (without("clusters", config("mine", OURS, token="other")), OURS, "users"),
-        (without("clusters", config("mine", OURS)), OURS, "contexts"),
+        (lacking("clusters", config("mine", OURS, token="other")), OURS, "users"),
+        (lacking("clusters", config("mine", OURS)), OURS, "contexts"),
         (
             {
                 **config("other", "https://other"),
@@ -105,6 +112,37 @@ def test_merge_keeps_everything_else() -> None:
 def test_merge_says_which_contexts_there_are() -> None:
     with pytest.raises(KubeconfigError, match=r"There is no context typo to merge; there is: slipway\."):
         merge({}, SOURCE, context="typo", name="mine")
+
+
+OTHERS = config("other", "https://other", preferences={"colors": True})
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        pytest.param({}, {}, id="no file"),
+        pytest.param(OTHERS, OTHERS, id="of others alone"),
+        pytest.param(merge(OTHERS, SOURCE, context="slipway", name="mine"), OTHERS, id="beside another"),
+        pytest.param(
+            merge(merge(OTHERS, SOURCE, context="slipway", name="a"), SOURCE, context="slipway", name="b"),
+            OTHERS,
+            id="under two names",
+        ),
+        pytest.param(config("mine", "https://other"), config("mine", "https://other"), id="of the name, but elsewhere"),
+        pytest.param(lacking("users", SOURCE), lacking("users", SOURCE), id="not as it was merged"),
+    ],
+)
+def test_without(own: dict[str, t.Any], expected: dict[str, t.Any]) -> None:
+    before = copy.deepcopy(own)
+    assert without(own, SOURCE, context="slipway") == expected
+    assert own == before
+
+
+def test_without_forgets_the_current_context_with_it() -> None:
+    left = without(merge({}, SOURCE, context="slipway", name="mine"), SOURCE, context="slipway")
+    assert left == {**EMPTY, "clusters": [], "users": [], "contexts": []}
+    assert is_empty(left)
+    assert not is_empty(OTHERS)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,20 @@ def test_keeps_what_was_there_and_follows_a_link(run: Run, path: pathlib.Path, t
     assert target.stat().st_mode & 0o777 == 0o600
 
 
+def test_takes_it_out_again_and_leaves_no_empty_file(run: Run, path: pathlib.Path) -> None:
+    run()
+    assert run(state="absent", name=None)["changed"]
+    assert not path.exists()
+    assert not run(state="absent", name=None)["changed"]
+
+
+def test_takes_nothing_out_where_there_was_no_kubernetes(run: Run, path: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    run()
+    (tmp_path / "source").unlink()
+    assert not run(state="absent", name=None)["changed"]
+    assert path.exists()
+
+
 def test_changes_nothing_in_check_mode(run: Run, path: pathlib.Path) -> None:
     assert run(_ansible_check_mode=True)["changed"]
     assert not path.exists()
