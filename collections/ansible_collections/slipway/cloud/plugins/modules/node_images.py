@@ -122,7 +122,27 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._node_images import Ctr, Image, NodeImagesError, ensure_images, has_archive
+from ..module_utils._node_images import Ctr, Image, NodeImagesError, Plan, ensure_images, has_archive
+
+_SPEC: dict[str, t.Any] = {
+    "images": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "archive": {"type": "path"},
+            "sha256": {"type": "str"},
+            "digest": {"type": "str"},
+        },
+    },
+    "directory": {"type": "path", "default": "/"},
+    "pinned": {"type": "bool", "default": True},
+    "supersede": {"type": "bool", "default": False},
+    "ctr": {"type": "path", "default": "ctr"},
+    "address": {"type": "path", "default": "/run/containerd/containerd.sock"},
+    "containerd_namespace": {"type": "str", "default": "k8s.io"},
+}
 
 
 def image_of(options: dict[str, str | None], directory: Path) -> Image:
@@ -132,56 +152,34 @@ def image_of(options: dict[str, str | None], directory: Path) -> Image:
     return Image(**given)
 
 
-def main() -> t.NoReturn:
-    module = AnsibleModule(
-        argument_spec={
-            "images": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "archive": {"type": "path"},
-                    "sha256": {"type": "str"},
-                    "digest": {"type": "str"},
-                },
-            },
-            "directory": {"type": "path", "default": "/"},
-            "pinned": {"type": "bool", "default": True},
-            "supersede": {"type": "bool", "default": False},
-            "ctr": {"type": "path", "default": "ctr"},
-            "address": {"type": "path", "default": "/run/containerd/containerd.sock"},
-            "containerd_namespace": {"type": "str", "default": "k8s.io"},
-        },
-        supports_check_mode=True,
-    )
-    options = module.params
-    ctr = Ctr(
-        program=options["ctr"],
-        address=options["address"],
-        namespace=options["containerd_namespace"],
-    )
-    wanted = [image_of(image, Path(options["directory"])) for image in options["images"]]
-    try:
-        plan = ensure_images(
-            ctr,
-            wanted,
-            pinned=options["pinned"],
-            supersede=options["supersede"],
-            check_mode=module.check_mode,
-        )
-    except NodeImagesError as error:
-        module.fail_json(msg=str(error))
+def result_of(plan: Plan) -> dict[str, t.Any]:
+    """Return the module's result."""
     missing = [image.name for image in plan.missing]
     actions = {"import": missing, "pin": plan.pin, "unpin": plan.unpin}
-    module.exit_json(
-        changed=plan.changed,
-        missing=missing,
-        needed=[image.archive for image in plan.missing if not has_archive(image)],
-        pinned=plan.pin,
-        unpinned=plan.unpin,
-        diff={"before": "", "after": "".join(f"{verb} {name}\n" for verb, names in actions.items() for name in names)},
-    )
+    return {
+        "changed": plan.changed,
+        "missing": missing,
+        "needed": [image.archive for image in plan.missing if not has_archive(image)],
+        "pinned": plan.pin,
+        "unpinned": plan.unpin,
+        "diff": {
+            "before": "",
+            "after": "".join(f"{verb} {name}\n" for verb, names in actions.items() for name in names),
+        },
+    }
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(argument_spec=_SPEC, supports_check_mode=True)
+    options = module.params
+    ctr = Ctr(program=options["ctr"], address=options["address"], namespace=options["containerd_namespace"])
+    wanted = [image_of(image, Path(options["directory"])) for image in options["images"]]
+    same = {name: options[name] for name in ("pinned", "supersede")}
+    try:
+        plan = ensure_images(ctr, wanted, check_mode=module.check_mode, **same)
+    except NodeImagesError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result_of(plan))
 
 
 if __name__ == "__main__":

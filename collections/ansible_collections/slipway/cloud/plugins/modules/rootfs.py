@@ -109,10 +109,32 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._rootfs import Recipe, Source, parse_deb822, parse_one_line, transport_options
 from ..module_utils._space import SpaceError, require_space
 
+_SPEC: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "cache_dir": {"type": "path", "required": True},
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "variant": {"type": "str", "choices": ["essential", "apt", "minbase"], "default": "minbase"},
+    "format": {"type": "str", "choices": ["directory", "tar"], "default": "directory"},
+    "suite": {"type": "str"},
+    "mirror": {"type": "str"},
+    "components": {"type": "list", "elements": "str", "default": ["main"]},
+    "keyring": {"type": "path", "no_log": False},
+    "path_exclude": {
+        "type": "list",
+        "elements": "str",
+        "default": ["/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*"],
+    },
+    "users": {"type": "list", "elements": "str", "default": []},
+}
+
 # Reproducible: no file of a tar is newer than 2026-01-01.
 _EPOCH = 1767225600
 # Measured: the VMs' base takes 260 MB, and as much again while it is made.
 _NEED_MIB = 1000
+
+
+class SourceError(Exception):
+    """Packages can be had from nowhere."""
 
 
 def host_suite() -> str:
@@ -189,33 +211,13 @@ def outdated(name: str, path: pathlib.Path, users: t.Iterable[str]) -> list[path
     return [other for other in others if other != path and str(other) not in used and not mounted(other)]
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "cache_dir": {"type": "path", "required": True},
-            "packages": {"type": "list", "elements": "str", "default": []},
-            "variant": {"type": "str", "choices": ["essential", "apt", "minbase"], "default": "minbase"},
-            "format": {"type": "str", "choices": ["directory", "tar"], "default": "directory"},
-            "suite": {"type": "str"},
-            "mirror": {"type": "str"},
-            "components": {"type": "list", "elements": "str", "default": ["main"]},
-            "keyring": {"type": "path", "no_log": False},
-            "path_exclude": {
-                "type": "list",
-                "elements": "str",
-                "default": ["/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*"],
-            },
-            "users": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    params: dict[str, t.Any] = module.params
+def recipe_of(params: dict[str, t.Any]) -> Recipe:
+    """Return what the options describe. :raises SourceError: if this machine has no source for it."""
     suite = params["suite"] or host_suite()
     sources = source_lines(params, suite)
     if not sources:
-        module.fail_json(msg=f"This machine has no apt source of the distribution for {suite!r}: set mirror.")
-    recipe = Recipe(
+        raise SourceError(f"This machine has no apt source of the distribution for {suite!r}: set mirror.")
+    return Recipe(
         suite=suite,
         sources=sources,
         packages=tuple(sorted(set(params["packages"]))),
@@ -224,24 +226,35 @@ def main() -> None:
         path_exclude=tuple(params["path_exclude"]),
         epoch=_EPOCH,
     )
-    suffix = ".tar" if params["format"] == "tar" else ""
-    path = pathlib.Path(params["cache_dir"]).resolve() / f"{params['name']}-{recipe.digest}{suffix}"
-    if module.check_mode:
-        module.exit_json(changed=not path.exists(), path=str(path), removed=[])
 
+
+def ensure_made(module: AnsibleModule, recipe: Recipe, path: pathlib.Path) -> dict[str, t.Any]:
+    """Make the root file system if it is missing and remove earlier ones; return the module's result."""
+    name, users = module.params["name"], module.params["users"]
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.parent / f".{params['name']}.lock", "w", encoding="utf-8") as lock:
+    with open(path.parent / f".{name}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         missing = not path.exists()
         if missing:
-            try:
-                make(module, recipe, path, lock.fileno())
-            except SpaceError as error:
-                module.fail_json(msg=str(error))
-        old = outdated(params["name"], path, params["users"])
+            make(module, recipe, path, lock.fileno())
+        old = outdated(name, path, users)
         for other in old:
             remove(other)
-    module.exit_json(changed=missing or bool(old), path=str(path), removed=[str(other) for other in old])
+    return {"changed": missing or bool(old), "path": str(path), "removed": [str(other) for other in old]}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=_SPEC, supports_check_mode=True)
+    params: dict[str, t.Any] = module.params
+    try:
+        recipe = recipe_of(params)
+        suffix = ".tar" if params["format"] == "tar" else ""
+        path = pathlib.Path(params["cache_dir"]).resolve() / f"{params['name']}-{recipe.digest}{suffix}"
+        if module.check_mode:
+            module.exit_json(changed=not path.exists(), path=str(path), removed=[])
+        module.exit_json(**ensure_made(module, recipe, path))
+    except (SourceError, SpaceError) as error:
+        module.fail_json(msg=str(error))
 
 
 if __name__ == "__main__":
