@@ -8,8 +8,8 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-import yaml
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._variables import complaints
@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 
 def _load(path: pathlib.Path) -> dict[str, t.Any]:
-    specs = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+    specs = yaml_load(path.read_text(encoding="utf-8"))["argument_specs"]
     return {name: option for entry in specs.values() for name, option in (entry.get("options") or {}).items()}
 
 
