@@ -161,6 +161,7 @@ class Ctr:
 
     def __init__(self, *, program: str, address: str, namespace: str) -> None:
         self._command = [program, "--address", address, "--namespace", namespace]
+        self._socket = pathlib.Path(address)
 
     def _run(self, *arguments: str, may_fail: bool = False) -> str:
         try:
@@ -173,6 +174,11 @@ class Ctr:
                 f"'{' '.join([*self._command, *arguments])}' failed: {reason}. Is containerd running on this node?"
             )
         return done.stdout
+
+    @property
+    def running(self) -> bool:
+        """Whether containerd has a socket to be asked at."""
+        return self._socket.exists()
 
     def images(self, names: t.Iterable[str]) -> dict[str, Stored]:
         """Return all images; those of ``names`` with their configuration's digest."""
@@ -196,9 +202,13 @@ class Ctr:
 
 
 def ensure_images(ctr: Ctr, wanted: t.Iterable[Image], *, pinned: bool, supersede: bool, check_mode: bool) -> Plan:
-    """Give a node the images it lacks and return what that took, or would take; raises NodeImagesError."""
+    """Give a node the images it lacks and return what that took, or would take; raises NodeImagesError.
+
+    In check mode containerd may be yet to come.
+    """
     images = [read_archive(image) if has_archive(image) else image for image in wanted]
-    plan = make_plan(images, ctr.images(image.name for image in images), pinned=pinned, supersede=supersede)
+    stored = ctr.images(image.name for image in images) if ctr.running or not check_mode else {}
+    plan = make_plan(images, stored, pinned=pinned, supersede=supersede)
     if not check_mode:
         _carry_out(ctr, plan, pinned=pinned)
     return plan
