@@ -18,6 +18,7 @@ UBUNTU = Observations(
     address="192.0.2.11",
     os_id="ubuntu",
     os_version="24.04",
+    machine="x86_64",
     kernel="6.8.0-71-generic",
     virtualization="kvm",
     cpus=2,

@@ -4,7 +4,8 @@
 # Note that this module util is PRIVATE to the collection: it can have breaking changes at any time.
 """What a machine is, and what containerd, kubelet and kube-proxy must be told because of that.
 
-Runs on nodes: the standard library of Python 3.10 only. :func:`observe` reads, :func:`settings` decides.
+Runs on nodes, also on those that preflight refuses: the standard library of Python 3.8 only. :func:`observe` reads,
+:func:`settings` decides.
 """
 
 # pylint: disable=ansible-bad-function  # no AnsibleModule is known here, so there is no run_command
@@ -12,12 +13,27 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import socket
 import subprocess
+import time
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from ._host_probes import (
+    Disk,
+    clock_synchronized,
+    disk,
+    hostname_resolves,
+    key_values,
+    listening,
+    missing_controllers,
+    missing_modules,
+    nameservers,
+    text,
+)
 
 CAP_SYS_RESOURCE = 24  # linux/capability.h
 
@@ -40,11 +56,22 @@ PACKAGES: t.Mapping[str, str] = {
     "socat": "usr/bin/socat",
 }
 
+# Runtimes other than the containerd that the role host installs, by what they listen on.
+RUNTIMES: t.Mapping[str, str] = {
+    "docker": "run/docker.sock",
+    "cri-dockerd": "run/cri-dockerd.sock",
+    "CRI-O": "run/crio/crio.sock",
+    "k3s": "run/k3s/containerd/containerd.sock",
+}
+_CONTAINERD_CONFIG = "etc/containerd/config.toml"
+_OWN_CONTAINERD_CONFIG = "etc/containerd/conf.d/slipway.toml"
+_CRI_DISABLED = re.compile(r"^\s*disabled_plugins\s*=\s*\[[^\]]*\bcri\b", re.MULTILINE)
+
 _BRIDGE_NETFILTER = "net.bridge.bridge-nf-call-iptables"
-_BEGUN = "begun"
 
 CgroupDriver = t.Literal["systemd", "cgroupfs"]
 Membership = t.Literal["none", "member", "interrupted", "foreign"]
+ContainerdConfig = t.Literal["none", "own", "foreign", "without CRI"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +83,8 @@ class Observations:
     """The source address of the default route; empty without one."""
     os_id: str
     os_version: str
+    machine: str
+    """The architecture, as uname names it."""
     kernel: str
     virtualization: str
     cpus: int
@@ -70,12 +99,29 @@ class Observations:
     """Those that systemd-resolved forwards to; empty where it does not run."""
     kernel_modules_available: bool = True
     bridge_netfilter: bool = False
+    missing_modules: list[str] = field(default_factory=list)
+    """What the kernel neither has nor can load of overlay and br_netfilter."""
+    missing_controllers: list[str] = field(default_factory=list)
+    """The cgroup controllers that Kubernetes needs and the kernel does not offer."""
     missing_packages: list[str] = field(default_factory=list)
     kubeadm_marker: str = ""
     """What the role kubeadm noted: ``begun``, the SHA-256 of the CA's certificate once complete, or nothing."""
     kubernetes_ca: str = ""
     """SHA-256 of the certificate of the CA that this node trusts, hexadecimal."""
     kubelet_configured: bool = False
+    minikube: bool = False
+    """Whether minikube made a Kubernetes here."""
+    containerd_config: ContainerdConfig = "none"
+    runtimes: list[str] = field(default_factory=list)
+    """The other container runtimes that listen here, see RUNTIMES."""
+    listening: dict[str, str] = field(default_factory=dict)
+    """Port -> the program that listens there, over TCP; without root an empty name."""
+    disks: dict[str, Disk] = field(default_factory=dict)
+    """The file systems of the directories that were asked for."""
+    hostname_resolves: bool = True
+    clock: float = 0.0
+    """Seconds since 1970."""
+    clock_synchronized: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,7 +149,7 @@ def settings(seen: Observations) -> HostSettings:
     """Return what the services of this machine must be told."""
     unified = seen.cgroup_version == 2
     may_raise_limits = bool(seen.bounding_set >> CAP_SYS_RESOURCE & 1)
-    resolv_conf, upstreams = _resolver(seen)
+    resolv_conf, upstreams = resolver(seen)
     modules = ["overlay", "br_netfilter"] if seen.kernel_modules_available else []
     return HostSettings(
         cgroup_driver="systemd" if unified else "cgroupfs",
@@ -129,7 +175,7 @@ def _kube_proxy(*, may_raise_limits: bool, container: bool) -> dict[str, t.Any]:
     return config
 
 
-def _resolver(seen: Observations) -> tuple[str, list[str]]:
+def resolver(seen: Observations) -> tuple[str, list[str]]:
     """Return the first file whose nameservers a pod can reach, and these nameservers."""
     if not any(_is_loopback(server) for server in seen.nameservers):
         return RESOLV_CONF, seen.nameservers
@@ -154,58 +200,64 @@ def _membership(seen: Observations) -> Membership:
     return "member" if seen.kubeadm_marker == seen.kubernetes_ca else "interrupted"
 
 
-def nameservers(resolv_conf: str) -> list[str]:
-    """Return the addresses of the nameserver lines of a resolv.conf, without their interfaces."""
-    words = (line.split() for line in resolv_conf.splitlines())
-    return [line[1].partition("%")[0] for line in words if len(line) > 1 and line[0] == "nameserver"]
-
-
-def key_values(text: str, separator: str) -> dict[str, str]:
-    """Return the ``key<separator>value`` lines of a text, unquoted."""
-    pairs = (line.partition(separator) for line in text.splitlines())
-    return {key.strip(): value.strip().strip('"') for key, found, value in pairs if found}
-
-
-def observe(*, root: Path = Path("/"), marker: str) -> Observations:
+def observe(*, root: Path = Path("/"), marker: str, directories: t.Sequence[str] = ()) -> Observations:
     """Look at this machine.
 
     :param root: where its files are; another directory than ``/`` in tests.
     :param marker: path of the note that the role kubeadm keeps.
+    :param directories: those whose file systems are of interest; they need not exist.
     """
-    release = key_values(_text(root / "etc/os-release"), "=")
-    memory = key_values(_text(root / "proc/meminfo"), ":")
-    init = key_values(_text(root / "proc/1/status"), ":")
-    kernel = os.uname().release
+    release = key_values(text(root / "etc/os-release"), "=")
+    memory = key_values(text(root / "proc/meminfo"), ":")
+    init = key_values(text(root / "proc/1/status"), ":")
+    uname = os.uname()
+    unified = (root / "sys/fs/cgroup/cgroup.controllers").is_file()
     ca = root / "etc/kubernetes/pki/ca.crt"
     return Observations(
-        hostname=os.uname().nodename.lower(),
+        hostname=uname.nodename.lower(),
         address=_address(),
         os_id=release.get("ID", ""),
         os_version=release.get("VERSION_ID", ""),
-        kernel=kernel,
+        machine=uname.machine,
+        kernel=uname.release,
         virtualization=_virtualization(),
         cpus=os.cpu_count() or 1,
         memory_bytes=int(memory.get("MemTotal", "0 kB").split()[0]) * 1024,
-        swap=len(_text(root / "proc/swaps").splitlines()) > 1,
-        cgroup_version=2 if (root / "sys/fs/cgroup/cgroup.controllers").is_file() else 1,
+        swap=len(text(root / "proc/swaps").splitlines()) > 1,
+        cgroup_version=2 if unified else 1,
         bounding_set=int(init.get("CapBnd", "0"), 16),
-        nameservers=nameservers(_text(root / "etc/resolv.conf")),
-        resolved_nameservers=nameservers(_text(root / RESOLVED_RESOLV_CONF.lstrip("/"))),
-        kernel_modules_available=(root / "lib/modules" / kernel).is_dir(),
+        nameservers=nameservers(text(root / "etc/resolv.conf")),
+        resolved_nameservers=nameservers(text(root / RESOLVED_RESOLV_CONF.lstrip("/"))),
+        kernel_modules_available=(root / "lib/modules" / uname.release).is_dir(),
         bridge_netfilter=(root / "proc/sys" / _BRIDGE_NETFILTER.replace(".", "/")).is_file(),
+        missing_modules=missing_modules(root, uname.release),
+        missing_controllers=missing_controllers(root, unified=unified),
         missing_packages=[name for name, path in PACKAGES.items() if not _provided(root, path)],
-        kubeadm_marker=_text(root / marker.lstrip("/")).strip(),
+        kubeadm_marker=text(root / marker.lstrip("/")).strip(),
         kubernetes_ca=hashlib.sha256(ca.read_bytes()).hexdigest() if ca.is_file() else "",
         kubelet_configured=(root / "etc/kubernetes/kubelet.conf").is_file(),
+        minikube=(root / "var/lib/minikube").is_dir(),
+        containerd_config=_containerd_config(root),
+        runtimes=[name for name, path in RUNTIMES.items() if (root / path).exists()],
+        listening=listening(root),
+        disks={directory: disk(root / directory.lstrip("/")) for directory in directories},
+        hostname_resolves=hostname_resolves(uname.nodename),
+        clock=time.time(),
+        clock_synchronized=clock_synchronized(),
     )
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _provided(root: Path, path: str) -> bool:
     return (root / path).exists() or (root == Path("/") and shutil.which(Path(path).name) is not None)
+
+
+def _containerd_config(root: Path) -> ContainerdConfig:
+    config = text(root / _CONTAINERD_CONFIG)
+    if (root / _OWN_CONTAINERD_CONFIG).is_file():
+        return "own"
+    if not config.strip():
+        return "none"
+    return "without CRI" if _CRI_DISABLED.search(config) else "foreign"
 
 
 def _address() -> str:

@@ -12,12 +12,17 @@ short_description: What a node is, and the settings of its Kubernetes services t
 description:
   - Looks at cgroups, capabilities, resolver, kernel modules, swap and what kubeadm left, and decides from that alone
     what containerd, kubelet and kube-proxy must be told.
-  - Runs on the node and changes nothing.
+  - Runs on the node and changes nothing. Without root rights it does not know which program holds a port.
 options:
   kubeadm_marker:
     description: Where the role C(kubeadm) notes how far it came.
     type: path
     default: /var/lib/slipway/kubeadm
+  directories:
+    description: Directories whose file systems are looked at. They need not exist.
+    type: list
+    elements: path
+    default: []
 attributes:
   check_mode:
     support: full
@@ -73,10 +78,13 @@ from ..module_utils._host import observe, settings
 
 def main() -> t.NoReturn:
     module = AnsibleModule(
-        argument_spec={"kubeadm_marker": {"type": "path", "default": "/var/lib/slipway/kubeadm"}},
+        argument_spec={
+            "kubeadm_marker": {"type": "path", "default": "/var/lib/slipway/kubeadm"},
+            "directories": {"type": "list", "elements": "path", "default": []},
+        },
         supports_check_mode=True,
     )
-    seen = observe(marker=module.params["kubeadm_marker"])
+    seen = observe(marker=module.params["kubeadm_marker"], directories=module.params["directories"])
     facts = {**asdict(seen), "settings": asdict(settings(seen))}
     module.exit_json(changed=False, ansible_facts={"slipway_host": facts})
 

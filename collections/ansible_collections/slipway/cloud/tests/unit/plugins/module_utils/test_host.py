@@ -15,8 +15,6 @@ import pytest
 from ansible_collections.slipway.cloud.plugins.module_utils._host import (
     PACKAGES,
     Observations,
-    key_values,
-    nameservers,
     observe,
     settings,
 )
@@ -32,6 +30,7 @@ DEBIAN_12 = Observations(
     address="192.0.2.10",
     os_id="debian",
     os_version="12",
+    machine="x86_64",
     kernel="6.1.0-40-amd64",
     virtualization="kvm",
     cpus=2,
@@ -147,20 +146,25 @@ def test_settings(seen: Observations, differs: dict[str, t.Any]) -> None:
     assert asdict(settings(seen)) == {**MACHINE, **differs}
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", []),
-        ("# nameserver 192.0.2.9\nsearch example\nnameserver 192.0.2.1\n", ["192.0.2.1"]),
-        ("nameserver\nnameserver   fe80::1%eth0\nnameserver\t127.0.0.53 # stub\n", ["fe80::1", "127.0.0.53"]),
-    ],
+# Port 6443 is listened on, port 22 too, and port 50000 is one end of a connection.
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:192B 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 777 1 0 100 0 0 10 0
+   1: 0100007F:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 778 1 0 100 0 0 10 0
+   2: 0100007F:C350 0100007F:192B 01 00000000:00000000 00:00000000 00000000     0        0 779 1 0 100 0 0 10 0
+"""
+CONTAINERD_OF_DOCKER = '#   comment\ndisabled_plugins = ["cri"]\n#root = "/var/lib/containerd"\n'
+OF_THIS_MACHINE = (
+    "hostname",
+    "address",
+    "machine",
+    "virtualization",
+    "cpus",
+    "disks",
+    "hostname_resolves",
+    "clock",
+    "clock_synchronized",
 )
-def test_nameservers(text: str, expected: list[str]) -> None:
-    assert nameservers(text) == expected
-
-
-def test_key_values() -> None:
-    assert key_values('ID=debian\nVERSION_ID="12"\n\n# none\n', "=") == {"ID": "debian", "VERSION_ID": "12"}
 
 
 def write(root: Path, files: t.Mapping[str, str]) -> None:
@@ -185,17 +189,19 @@ def test_observe_a_machine(tmp_path: Path) -> None:
             f"lib/modules/{os.uname().release}/modules.dep": "",
             "etc/kubernetes/pki/ca.crt": "certificate",
             "etc/kubernetes/kubelet.conf": "",
+            "etc/containerd/config.toml": CONTAINERD_OF_DOCKER,
+            "run/docker.sock": "",
+            "proc/net/tcp": TCP,
+            "proc/41/comm": "kube-apiserver\n",
+            "proc/filesystems": "nodev\toverlay\n",
             "note": "begun\n",
             **{path: "" for package, path in PACKAGES.items() if package != "socat"},
         },
     )
-    seen = observe(root=tmp_path, marker="/note")
-    here = {
-        "hostname": seen.hostname,
-        "address": seen.address,
-        "virtualization": seen.virtualization,
-        "cpus": seen.cpus,
-    }
+    (tmp_path / "proc/41/fd").mkdir()
+    (tmp_path / "proc/41/fd/3").symlink_to("socket:[777]")
+    seen = observe(root=tmp_path, marker="/note", directories=["/var/lib"])
+    here = {name: getattr(seen, name) for name in OF_THIS_MACHINE}
     assert asdict(seen) == {
         **here,
         "os_id": "ubuntu",
@@ -209,11 +215,18 @@ def test_observe_a_machine(tmp_path: Path) -> None:
         "resolved_nameservers": ["192.0.2.1"],
         "kernel_modules_available": True,
         "bridge_netfilter": True,
+        "missing_modules": [],
+        "missing_controllers": ["cpuset", "pids"],
         "missing_packages": ["socat"],
         "kubeadm_marker": "begun",
         "kubernetes_ca": hashlib.sha256(b"certificate").hexdigest(),
         "kubelet_configured": True,
+        "minikube": False,
+        "containerd_config": "without CRI",
+        "runtimes": ["docker"],
+        "listening": {"6443": "kube-apiserver", "22": ""},
     }
+    assert seen.disks.keys() == {"/var/lib"}
 
 
 def test_observe_an_empty_machine(tmp_path: Path) -> None:
@@ -221,3 +234,24 @@ def test_observe_an_empty_machine(tmp_path: Path) -> None:
     assert (seen.cgroup_version, seen.swap, seen.kernel_modules_available) == (1, False, False)
     assert (seen.kubeadm_marker, seen.kubernetes_ca, seen.kubelet_configured) == ("", "", False)
     assert seen.missing_packages == list(PACKAGES)
+    assert seen.missing_modules == ["br_netfilter", "overlay"]
+    assert seen.missing_controllers == ["cpu", "cpuset", "memory", "pids"]
+    assert (seen.containerd_config, seen.runtimes, seen.listening) == ("none", [], {})
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("", "none"),
+        ("version = 2\n", "foreign"),
+        ("# disabled_plugins = ['cri']\n", "foreign"),
+        (CONTAINERD_OF_DOCKER, "without CRI"),
+        ('disabled_plugins = [\n  "aufs",\n  "io.containerd.grpc.v1.cri",\n]\n', "without CRI"),
+        ('disabled_plugins = []\n[plugins."io.containerd.grpc.v1.cri"]\n', "foreign"),
+    ],
+)
+def test_containerd_config(config: str, expected: str, tmp_path: Path) -> None:
+    write(tmp_path, {"etc/containerd/config.toml": config})
+    assert observe(root=tmp_path, marker="/note").containerd_config == expected
+    write(tmp_path, {"etc/containerd/conf.d/slipway.toml": ""})
+    assert observe(root=tmp_path, marker="/note").containerd_config == "own"
