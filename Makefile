@@ -38,7 +38,7 @@ kubeconfig: venv ## Merge the context into your own kubeconfig (CONTEXT=name)
 	@$(play) -e kubeconfig_name=$(or $(CONTEXT),$(error say under which name: make $@ CONTEXT=name)) playbooks/kubeconfig.yml
 
 bundle: venv ## Build or fetch the binaries and images of Kubernetes, and the tools of the tests
-	$(play) -e '{"bundle_tags": ["core", "tests"]}' playbooks/bundle.yml
+	$(play) -e '{"bundle_tags": ["core", "addons", "tests"]}' playbooks/bundle.yml
 
 ##@ Test it
 test: dev ## Every stage of tests/stages.toml, as root (KEEP=1 keeps the VMs for the next run)

@@ -35,6 +35,22 @@ MISTAKES = {
     "labels, server down": ("node_labels", LABELS, DOWN, r"API server https://\S+ cannot be reached"),
     "labels, no permission": ("node_labels", LABELS, POWERLESS, r'User "powerless" cannot .*\. Ask for a Role'),
     "labels, no such node": ("node_labels", LABELS, "", r"node1"),
+    "manifest, no YAML": ("manifest", {"definition": "a: ["}, "", r"definition is no YAML: "),
+    "manifest, no object": ("manifest", {"definition": "a: 1"}, "", r"definition, document 1: has no apiVersion"),
+    "manifest, no file": ("manifest", {"src": ["missing.yaml"]}, "", r"missing\.yaml"),
+    "manifest, unknown kind": (
+        "manifest",
+        {"definition": {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "x"}}},
+        "",
+        r"Thing x: the server knows no Thing of example\.org/v1; is its CRD installed\?",
+    ),
+    "add-ons, no permission": (
+        "addons_plan",
+        {"storage": "true"},
+        POWERLESS,
+        r"lacks local-path, and these credentials may not install it: .* playbooks/admin\.yml",
+    ),
+    "add-ons, no address": ("addons_plan", {"load_balancer": "true"}, "", r"addons_address_pool names no address"),
 }
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ansible_collections.slipway.cloud.plugins.module_utils._bundle import Bundle, architecture
-from ansible_collections.slipway.cloud.plugins.module_utils._go_tool import GoToolError
+from ansible_collections.slipway.cloud.plugins.module_utils._go_tool import Builder, GoToolError
 from ansible_collections.slipway.cloud.plugins.module_utils._space import SpaceError
 from ansible_collections.slipway.cloud.plugins.modules.go_tool import ensure_built
 from tests.support.ansible import Run, run
@@ -39,6 +40,12 @@ ARCH = architecture(platform.machine())
 KUBERNETES = ("kubelet", "kubeadm", "kubectl")
 CONTAINERD = ("containerd", "containerd-shim-runc-v2", "ctr")
 CNI_PLUGINS = ("bridge", "firewall", "host-local", "loopback", "portmap")
+# Where the repositories of the add-ons have the manifests that the bundle has from their modules.
+MANIFESTS = {
+    "rancher/local-path-provisioner/raw/v0.0.30/deploy": "local-path-provisioner",
+    "metallb/metallb/raw/v0.15.2/config/manifests": "metallb",
+    "kubernetes-sigs/metrics-server/raw/v0.9.0/manifests/base": "metrics-server",
+}
 
 
 @pytest.fixture
@@ -63,6 +70,8 @@ def tool(tmp_path: Path) -> dict[str, Any]:
         "rename": {"hello": "greet"},
         "main": None,
         "c_programs": [],
+        "manifests": {},
+        "manifests_module": None,
         "space_mib": 1,
     }
 
@@ -160,6 +169,12 @@ def publish(releases: Path, *, kubernetes: str, containerd: str, cni_plugins: st
     put(releases / "github" / tgz, tarball([f"./{name}" for name in CNI_PLUGINS]), ".sha256")
 
 
+def publish_manifests(releases: Path) -> None:
+    """Put the manifests of the add-ons on the server: the real ones, so that their pinned hashes hold."""
+    for place, tool in MANIFESTS.items():
+        shutil.copytree(CACHE / "bundle/manifests" / tool, releases / "github" / place)
+
+
 def put(path: Path, content: bytes, suffix: str) -> None:
     """Write a file, and its hash beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -199,6 +214,7 @@ def test_role_downloads_releases(tmp_path: Path, releases: Path, url: str) -> No
     """What is served under a pinned version is not what was pinned, so another version shows that all is well."""
     publish(releases, kubernetes="1.36.3", containerd="2.3.4", cni_plugins="1.9.1")
     publish(releases, kubernetes="9.9.9", containerd="9.9.9", cni_plugins="9.9.9")
+    publish_manifests(releases)
     others = {"kubernetes": "9.9.9", "containerd": "9.9.9", "cni-plugins": "9.9.9"}
 
     first = make_bundle(tmp_path, url, bundle_versions=others)
@@ -208,6 +224,7 @@ def test_role_downloads_releases(tmp_path: Path, releases: Path, url: str) -> No
     programs = {path.name: path.read_text() for path in (bundle.root / "bin").iterdir()}
     assert programs == {name: name for name in (*KUBERNETES, *CONTAINERD, *CNI_PLUGINS)}
     assert bundle.read().images == {}
+    assert {path.name for path in (bundle.root / "manifests").iterdir()} == set(MANIFESTS.values())
     assert (tmp_path / "kubectl").read_text() == "kubectl"
 
     second = make_bundle(tmp_path, url, bundle_versions=others)
@@ -219,3 +236,29 @@ def test_role_downloads_releases(tmp_path: Path, releases: Path, url: str) -> No
     assert "Traceback" not in forged.output
     assert {path.name: path.read_text() for path in (bundle.root / "bin").iterdir()} == programs
     assert bundle.faults(bundle.read()) == {}
+
+
+def test_manifest_with_a_flipped_byte_is_refused(tmp_path: Path, releases: Path, url: str) -> None:
+    publish_manifests(releases)
+    [forged] = (releases / "github").glob("metallb/metallb/raw/*/config/manifests/metallb-native.yaml")
+    content = bytearray(forged.read_bytes())
+    content[1000] ^= 1
+    forged.write_bytes(content)
+    answer = make_bundle(tmp_path, url, bundle_source="release", bundle_tags=["addons"])
+    assert answer.code != 0
+    assert "instead of a1b04c37" in answer.output
+    assert not (tmp_path / "bundle/manifests/metallb").exists()
+    bundle = Bundle(tmp_path / "bundle")
+    assert (bundle.faults(bundle.read()), bundle.strays(bundle.read())) == ({}, [])
+
+
+def test_manifest_of_another_version_than_pinned_is_refused(tmp_path: Path) -> None:
+    for name in ("go.mod", "go.sum"):
+        shutil.copy(CHECKOUT / "roles/bundle/files/local-path-provisioner" / name, tmp_path)
+    with (tmp_path / "lock").open("w") as lock:
+        builder = Builder(
+            str(VENV_BIN / "go"), work=tmp_path, cache=CACHE / "go", log=tmp_path / "log", lock=lock.fileno()
+        )
+        wrong = {"deploy/local-path-storage.yaml": "0" * 64}
+        with pytest.raises(GoToolError, match=r"local-path-storage\.yaml of .* has the sha256 fe682186"):
+            builder.copy_manifests("github.com/rancher/local-path-provisioner", wrong)

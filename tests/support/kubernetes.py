@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
+ADD_ON_NAMESPACES = ("local-path-storage", "metallb-system")
+
 
 class KubectlError(AssertionError):
     """kubectl said no; an assertion, so that `eventually` goes on asking."""
@@ -63,10 +65,10 @@ class Kubernetes:
         """The objects of a list."""
         return list(self.get(*arguments)["items"])
 
-    def apply(self, objects: Iterable[Object], *, into: Path) -> None:
+    def apply(self, objects: Iterable[Object], *, into: Path, namespace: str = "") -> None:
         """Apply objects by way of a file, which may be read when a test has failed."""
         into.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}, indent=1))
-        self.kubectl("apply", "--server-side", f"--filename={into}")
+        self.kubectl("apply", "--server-side", f"--filename={into}", f"--namespace={namespace}")
 
     def image(self, repository: str) -> str:
         """The full reference of an image of this repository that every node has."""
@@ -134,7 +136,8 @@ def _condition(obj: Mapping[str, Any], kind: str) -> str:
 
 
 def _is_system(pod: Mapping[str, Any]) -> bool:
-    return str(pod["metadata"]["namespace"]).startswith("kube-")
+    namespace = str(pod["metadata"]["namespace"])
+    return namespace.startswith("kube-") or namespace in ADD_ON_NAMESPACES
 
 
 def _is_add_on(pod: Mapping[str, Any]) -> bool:

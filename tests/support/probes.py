@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tests.support.kubernetes import Kubernetes, Object
 
 PORT = 8080
+EVERY = {"app": "probe"}  # the label of all probes
 # Answers with its node and the time of its start: an answer from before a power cut cannot be taken for a new one.
 SERVER = f"""
 import http.server, os, time
@@ -87,7 +88,7 @@ def _pod(node: str, image: str, namespace: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": node, "namespace": namespace, "labels": {"probe": node}},
+        "metadata": {"name": node, "namespace": namespace, "labels": {"probe": node, **EVERY}},
         "spec": {"nodeName": node, "terminationGracePeriodSeconds": 1, "containers": [container]},
     }
 

@@ -14,6 +14,7 @@ ROLE = CHECKOUT / "roles" / "bundle"
 TABLE: dict[str, Any] = yaml.safe_load((ROLE / "vars/main.yml").read_text())
 TOOLS: list[dict[str, Any]] = TABLE["_bundle_tools"]
 IMAGES: list[dict[str, Any]] = TABLE["_bundle_images"]
+MANIFESTS = [tool for tool in TOOLS if "manifests" in tool]
 RELEASES = [(tool, file) for tool in TOOLS for file in tool.get("release", [])]
 
 # The module whose version is the tool's, where more than one is required directly or the name does not say it.
@@ -24,6 +25,9 @@ MODULES = {
     "containerd": "github.com/containerd/containerd/v2",
     "cni-plugins": "github.com/containernetworking/plugins",
     "flannel": "github.com/flannel-io/flannel",
+    "local-path-provisioner": "github.com/rancher/local-path-provisioner",
+    "metallb": "go.universe.tf/metallb",
+    "metrics-server": "sigs.k8s.io/metrics-server",
     "kwok": "sigs.k8s.io/kwok",
     "distribution": "github.com/distribution/distribution/v3",
 }
@@ -56,6 +60,10 @@ def test_no_tag_names_another_version_than_its_program(image: dict[str, Any]) ->
         "etcd": f"{versions['etcd']}-0",
         "coredns": f"v{versions['coredns']}",
         "flannel": f"v{versions['flannel']}",
+        "local-path-provisioner": f"v{versions['local-path-provisioner']}",
+        "controller": f"v{versions['metallb']}",
+        "speaker": f"v{versions['metallb']}",
+        "metrics-server": f"v{versions['metrics-server']}",
     }
     assert tag == expected.get(name, f"v{versions['kubernetes']}")
 
@@ -71,6 +79,14 @@ def test_release_is_pinned_for_every_architecture(tool: dict[str, Any], file: di
     assert file["checksum_url"].startswith(file["url"])
 
 
+@pytest.mark.parametrize("tool", MANIFESTS, ids=lambda tool: tool["name"])
+def test_manifests_are_of_the_module_that_gives_the_version(tool: dict[str, Any]) -> None:
+    assert tool["manifests_module"] == MODULES[tool["name"]]
+    assert tool["manifests_url"].endswith("/raw/v{version}")
+    assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in tool["manifests"].values())
+
+
 def test_no_hash_is_used_twice() -> None:
     hashes = [value for _, file in RELEASES for pair in file["sha256"].values() for value in pair.values()]
+    hashes += [value for tool in MANIFESTS for value in tool["manifests"].values()]
     assert len(hashes) == len(set(hashes))

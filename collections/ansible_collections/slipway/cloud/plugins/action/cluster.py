@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._ansible import Params, client_of, event_log, option_problems, options_of, refuse
-from ..module_utils._cluster import failure, items_of, objects_of, report
+from ..module_utils._cluster import items_of, objects_of, report
+from ..module_utils._report import failure
 from ..module_utils._spec import CLUSTER, CONNECTION, WAIT, Spec
 from ..module_utils.engine.lifecycle import ensure_absent, ensure_present, restart
 from ..plugin_utils._engine_action import EngineAction
@@ -40,5 +41,5 @@ class ActionModule(EngineAction):
             options = options_of(params, check_mode=check_mode, listener=listener)
             results = OPERATIONS[params["state"]](client, objects, options)
         outcome = report(results, waited=params["wait"] and not check_mode)
-        message = failure(results)
+        message = failure(results, noun="cluster")
         return outcome | {"failed": True, "msg": message} if message else outcome

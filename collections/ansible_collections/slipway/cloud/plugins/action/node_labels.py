@@ -78,7 +78,7 @@ def settle(client: Client, node: Object, declaration: Declaration, *, dry_run: b
         if dry_run or not change.patch:
             return change
         try:
-            patch(client, node, change.patch)
+            patch(client, NODE, node, change.patch)
         except ConflictError:
             if attempt == _ATTEMPTS - 1:
                 raise

@@ -149,16 +149,30 @@ class Bundle:
         log.write_bytes(b"")
         return log
 
-    def install_tool(self, name: str, programs: Iterable[Path], *, version: str, source: str, inputs: str) -> None:
-        """Move staged programs into ``bin/``, record them, and remove those that the tool no longer has."""
+    def install_tool(
+        self,
+        name: str,
+        programs: Iterable[Path],
+        *,
+        manifests: Iterable[Path] = (),
+        version: str,
+        source: str,
+        inputs: str,
+    ) -> None:
+        """Move a tool's staged files into place, record them, and remove those that it no longer has.
+
+        Programs go to ``bin/``, manifests to ``manifests/<tool>/``.
+        """
         manifest = self.read()
         before = set(manifest.tools[name]["files"]) if name in manifest.tools else set()
         staged = {f"bin/{program.name}": program for program in programs}
-        hashes = _hashes(staged)
-        (self.root / "bin").mkdir(exist_ok=True)
-        for path, program in staged.items():
+        for program in staged.values():
             program.chmod(0o755)
-            program.replace(self.root / path)
+        staged |= {f"manifests/{name}/{document.name}": document for document in manifests}
+        hashes = _hashes(staged)
+        for path, file in staged.items():
+            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            file.replace(self.root / path)
         manifest.record_tool(name, hashes, version=version, source=source, inputs=inputs)
         self.write(manifest)
         for path in before - manifest.files.keys():
@@ -180,7 +194,8 @@ class Bundle:
 
     def strays(self, manifest: Manifest) -> list[str]:
         """Return the relative paths of files that the manifest does not know."""
-        found = (str(path.relative_to(self.root)) for top in ("bin", "images") for path in (self.root / top).glob("*"))
+        paths = (path for pattern in ("bin/*", "images/*", "manifests/*/*") for path in self.root.glob(pattern))
+        found = (str(path.relative_to(self.root)) for path in paths)
         return sorted(set(found) - manifest.files.keys())
 
     def repair(self, *, tools: Collection[str], images: Collection[str]) -> list[str]:

@@ -54,18 +54,19 @@ def plan(
     """Decide what is downloaded, built and kept.
 
     Releases: a row with ``release`` is downloaded; one with ``pulled`` only serves an image, which the nodes pull
-    then; any other is built. Rows of other tags are kept where they are, so that tests and use share one bundle.
+    then, so that of it only ``manifests`` are downloaded; any other is built. Rows of other tags are kept where they
+    are, so that tests and use share one bundle.
     """
     unknown = versions.keys() - {tool["name"] for tool in tools}
     if unknown:
         raise PlanError(f"bundle_versions names {', '.join(sorted(unknown))}, which the bundle does not have.")
     released = source == "release"
-    wanted = [tool for tool in tools if not (released and tool.get("pulled"))]
+    wanted = [tool for tool in tools if not (released and tool.get("pulled")) or "manifests" in tool]
     rows = [{**tool, "version": versions.get(tool["name"], tool["version"])} for tool in wanted if tool["tag"] in tags]
-    download = [row for row in rows if released and "release" in row]
+    download = [row for row in rows if released and ("release" in row or row.get("pulled"))]
     build = [row for row in rows if row not in download]
     pinned = {tool["name"]: tool["version"] for tool in tools}
-    for row in build:
+    for row in (row for row in rows if row in build or "manifests" in row):
         if row["version"] != pinned[row["name"]]:
             raise PlanError(
                 f"bundle_versions asks for {row['name']} {row['version']}, but its module file pins "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ._ansible import refuse, texts
+from ._report import row, summary
 from .engine.cluster import Cluster, cluster_problems, deployment, duplicates, name_problems, reference
 
 if t.TYPE_CHECKING:
@@ -71,47 +72,10 @@ def objects_of(items: t.Sequence[Item], *, state: str, namespace: str) -> list[O
     return objects
 
 
-def _state(result: Result, *, waited: bool) -> str:
-    if result.cause:
-        return "failed"
-    if result.action in ("deleted", "absent"):
-        return "absent" if waited or result.action == "absent" else "pending"
-    return "available" if waited else "pending"
-
-
 def report(results: t.Sequence[Result], *, waited: bool) -> dict[str, t.Any]:
     """Return the module's return values: changed, diff and clusters."""
-    return {
-        "changed": any(result.changed for result in results),
-        "diff": [_diff(result) for result in results if result.changed],
-        "clusters": [
-            {
-                "name": result.name,
-                "namespace": result.namespace,
-                "state": _state(result, waited=waited),
-                "action": result.action,
-                "uid": result.uid,
-                "generation": result.generation,
-                "replicas": result.replicas,
-                "phases": result.phases,
-                "cause": result.cause.as_dict() if result.cause else None,
-            }
-            for result in results
-        ],
-    }
-
-
-def _diff(result: Result) -> dict[str, t.Any]:
-    header = f"{result.kind} {result.namespace}/{result.name}"
-    return {"before_header": header, "after_header": header, "before": result.before or "", "after": result.after or ""}
-
-
-def failure(results: t.Sequence[Result]) -> str:
-    """Return what to tell a user about the clusters that failed, a line for each; empty if none did."""
-    lines = []
-    for result in results:
-        if result.cause:
-            hint = f" {result.cause.hint}" if result.cause.hint else ""
-            summary = result.cause.summary.rstrip(".")
-            lines.append(f"cluster {result.name} in namespace {result.namespace}: {summary}.{hint}")
-    return "\n".join(lines)
+    clusters = [
+        {**row(each, waited=waited), "uid": each.uid, "generation": each.generation, "replicas": each.replicas}
+        for each in results
+    ]
+    return {**summary(results), "clusters": clusters}

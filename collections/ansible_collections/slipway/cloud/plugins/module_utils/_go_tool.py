@@ -39,7 +39,8 @@ class Recipe:
     """What decides the bytes of a tool's programs, its module file apart.
 
     ``main`` names the ``module`` whose main package is copied (``file``), less the blank imports of ``without``;
-    each of ``c_programs`` has a ``name``, the ``source`` of the C file in ``module``, and ``flags`` for the compiler.
+    each of ``c_programs`` has a ``name``, the ``source`` of the C file in ``module``, and ``flags`` for the compiler;
+    ``manifests`` maps files of ``manifests_module`` to their sha256.
     """
 
     packages: list[str]
@@ -47,12 +48,17 @@ class Recipe:
     rename: dict[str, str] = field(default_factory=dict)
     main: dict[str, t.Any] | None = None
     c_programs: list[dict[str, t.Any]] = field(default_factory=list)
+    manifests: dict[str, str] = field(default_factory=dict)
+    manifests_module: str | None = None
 
 
 def inputs_hash(recipe: Recipe, *, module_dir: Path, go_version: str, arch: str) -> str:
     """Return the hash of everything that decides the programs."""
     pins = [(module_dir / name).read_text() for name in ("go.mod", "go.sum")]
-    return hashlib.sha256(json.dumps([_RECIPE_VERSION, asdict(recipe), pins, go_version, arch]).encode()).hexdigest()
+    decisive = asdict(recipe)
+    if not recipe.manifests:  # tools without any were built before there were such
+        del decisive["manifests"], decisive["manifests_module"]
+    return hashlib.sha256(json.dumps([_RECIPE_VERSION, decisive, pins, go_version, arch]).encode()).hexdigest()
 
 
 def environment(environ: Mapping[str, str], *, cache: Path, work: Path) -> dict[str, str]:
@@ -107,6 +113,20 @@ class Builder:
         for program in recipe.c_programs:
             self._compile_c(**program)
         return sorted(self.programs.iterdir())
+
+    def copy_manifests(self, module: str, files: Mapping[str, str]) -> list[Path]:
+        """Copy manifests of a module (path -> sha256) and return the copies."""
+        directory = self._module_directory(module)
+        target = self.work / "manifests"
+        target.mkdir()
+        copies = [Path(shutil.copyfile(directory / name, target / Path(name).name)) for name in files]
+        for copy, (name, expected) in zip(copies, files.items(), strict=True):
+            actual = hashlib.sha256(copy.read_bytes()).hexdigest()
+            if actual != expected:
+                raise GoToolError(
+                    f"{name} of {module} has the sha256 {actual}, not {expected}: pin that of its version."
+                )
+        return copies
 
     def _copy_main(self, *, module: str, file: str, without: list[str]) -> None:
         source = (self._module_directory(module) / file).read_text()

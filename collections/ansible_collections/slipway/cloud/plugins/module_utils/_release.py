@@ -52,6 +52,14 @@ class ReleaseFile:
         return self.sha256.get(version, {}).get(arch, "")
 
 
+def manifest_files(url: str, files: Mapping[str, str], *, version: str, arch: str) -> list[ReleaseFile]:
+    """Return the release files of manifests: path below ``url`` -> sha256, the same on every architecture."""
+    return [
+        ReleaseFile(f"{url}/{path}", "", {path.rpartition("/")[2]: ""}, {version: {arch: sha256}})
+        for path, sha256 in files.items()
+    ]
+
+
 def release_inputs(files: Sequence[ReleaseFile], *, version: str, arch: str) -> str:
     """Return the hash of what decides the programs: not where they come from."""
     decisive = [[file.pinned(version, arch), dict(file.programs)] for file in files]

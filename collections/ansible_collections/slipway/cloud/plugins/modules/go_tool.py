@@ -93,6 +93,15 @@ options:
         type: list
         elements: str
         default: []
+  manifests:
+    description:
+      - The sha256 of Kubernetes manifests by their paths in O(manifests_module). They go to C(manifests/<name>/) of the
+        bundle.
+    type: dict
+    default: {}
+  manifests_module:
+    description: The Go module that has the O(manifests).
+    type: str
   space_mib:
     description: What a build from empty caches writes, in MiB. Less free space is refused before the build.
     type: int
@@ -125,7 +134,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: Paths of the programs, relative to the bundle; none in check mode when it would build.
+  description: Paths of the programs and manifests, relative to the bundle; none in check mode when it would build.
   returned: success
   type: list
   elements: str
@@ -139,6 +148,7 @@ seconds:
 import platform
 import time
 import typing as t
+from dataclasses import fields
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -176,6 +186,8 @@ _SPEC: dict[str, t.Any] = {
             "flags": {"type": "list", "elements": "str", "default": []},
         },
     },
+    "manifests": {"type": "dict", "default": {}},
+    "manifests_module": {"type": "str"},
     "space_mib": {"type": "int", "default": 0},
     "position": {"type": "str", "default": ""},
 }
@@ -185,7 +197,7 @@ def ensure_built(params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.A
     """Build the tool unless the bundle has it from the same inputs; return the module's result."""
     name, module_dir, cache = params["name"], Path(params["module_dir"]), Path(params["cache"])
     bundle = Bundle(Path(params["bundle"]))
-    recipe = Recipe(**{key: params[key] for key in ("packages", "ldflags", "rename", "main", "c_programs")})
+    recipe = Recipe(**{field.name: params[field.name] for field in fields(Recipe)})
     arch = architecture(platform.machine())
     inputs = inputs_hash(recipe, module_dir=module_dir, go_version=go_version(params["go"]), arch=arch)
     if check_mode or bundle.has_tool(name, inputs):
@@ -197,7 +209,10 @@ def ensure_built(params: dict[str, t.Any], *, check_mode: bool) -> dict[str, t.A
         require_space(cache, params["space_mib"], "The build")
         builder = Builder(params["go"], work=staging.path, cache=cache, log=bundle.new_log(name), lock=staging.lock)
         programs = builder.build(recipe, module_dir=module_dir)
-        bundle.install_tool(name, programs, version=params["version"], source="source", inputs=inputs)
+        module = recipe.manifests_module
+        manifests = builder.copy_manifests(module, recipe.manifests) if module else []
+        version = params["version"]
+        bundle.install_tool(name, programs, manifests=manifests, version=version, source="source", inputs=inputs)
     return _result(bundle, name, changed=True, seconds=time.monotonic() - started)
 
 

@@ -31,7 +31,7 @@ options:
     description: The release files. C({version}) and C({arch}), V(amd64) or V(arm64), are filled in in their URLs.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       url:
         description: Where the file is.
@@ -49,6 +49,16 @@ options:
         description: Each program's path in the tar; empty when the file is the program.
         type: dict
         required: true
+  manifests:
+    description:
+      - The sha256 of Kubernetes manifests by their paths below O(manifests_url). They go to C(manifests/<name>/) of the
+        bundle.
+    type: dict
+    default: {}
+  manifests_url:
+    description: What the O(manifests) are below. C({version}) is filled in.
+    type: str
+    default: ''
   space_mib:
     description: What the download writes, in MiB. Less free space is refused before.
     type: int
@@ -95,7 +105,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._bundle import Bundle, BundleError, architecture
-from ..module_utils._release import ReleaseError, ReleaseFile, fetch_programs, release_inputs
+from ..module_utils._release import ReleaseError, ReleaseFile, fetch_programs, manifest_files, release_inputs
 from ..module_utils._space import SpaceError, require_space
 
 _SPEC: dict[str, t.Any] = {
@@ -105,7 +115,7 @@ _SPEC: dict[str, t.Any] = {
     "files": {
         "type": "list",
         "elements": "dict",
-        "required": True,
+        "default": [],
         "options": {
             "url": {"type": "str", "required": True},
             "checksum_url": {"type": "str", "required": True},
@@ -113,6 +123,8 @@ _SPEC: dict[str, t.Any] = {
             "programs": {"type": "dict", "required": True},
         },
     },
+    "manifests": {"type": "dict", "default": {}},
+    "manifests_url": {"type": "str", "default": ""},
     "space_mib": {"type": "int", "default": 600},
 }
 
@@ -122,15 +134,17 @@ def ensure_downloaded(params: dict[str, t.Any], *, arch: str, check_mode: bool) 
     name, version = params["name"], params["version"]
     bundle = Bundle(Path(params["bundle"]))
     files = [ReleaseFile(**file) for file in params["files"]]
-    inputs = release_inputs(files, version=version, arch=arch)
+    documents = manifest_files(params["manifests_url"], params["manifests"], version=version, arch=arch)
+    inputs = release_inputs([*files, *documents], version=version, arch=arch)
     changed = not bundle.has_tool(name, inputs)
     if changed and not check_mode:
         require_space(bundle.root, params["space_mib"], "The download")
         with bundle.staging() as staging:
-            programs: list[Path] = []
-            for file in files:
-                programs += fetch_programs(file, version=version, arch=arch, work=staging.path)
-            bundle.install_tool(name, programs, version=version, source="release", inputs=inputs)
+            programs, manifests = (
+                [path for file in group for path in fetch_programs(file, version=version, arch=arch, work=staging.path)]
+                for group in (files, documents)
+            )
+            bundle.install_tool(name, programs, manifests=manifests, version=version, source="release", inputs=inputs)
     tool = bundle.read().tools.get(name)
     return {"changed": changed, "files": tool["files"] if tool else []}
 

@@ -10,7 +10,7 @@ import typing as t
 
 from .client import APPLY_PATCH, MERGE_PATCH
 from .errors import NotFoundError, NotOursError
-from .resources import MANAGED_BY, OURS, Object, Resource, resource_of
+from .resources import MANAGED_BY, OURS, Object, Resource, object_key, title
 
 if t.TYPE_CHECKING:
     from .client import Client
@@ -19,79 +19,83 @@ FIELD_MANAGER = "slipway"
 
 # What the server and its controllers write: never ours to declare, and no difference to speak of.
 _SERVER_METADATA = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
-_SERVER_ANNOTATIONS = ("deployment.kubernetes.io/revision",)
-
-
-def _title(resource: Resource, namespace: str | None, name: str) -> str:
-    where = f" in namespace {namespace}" if namespace and resource.namespaced else ""
-    return f"{resource.kind} {name}{where}"
+_SERVER_ANNOTATIONS = ("deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation")
 
 
 def read(client: Client, resource: Resource, namespace: str | None, name: str) -> Object | None:
     """Return an object, None if there is none of that name."""
     try:
-        return client.get(resource.path(namespace, name), action=f"read {_title(resource, namespace, name)}")
+        return client.get(resource.path(namespace, name), action=f"read {title(resource.kind, name, namespace)}")
     except NotFoundError:
         return None
 
 
 def apply(
-    client: Client, obj: Object, *, manager: str = FIELD_MANAGER, dry_run: bool = False, force: bool = True
+    client: Client,
+    resource: Resource,
+    obj: Object,
+    *,
+    manager: str = FIELD_MANAGER,
+    dry_run: bool = False,
+    force: bool = True,
 ) -> Object:
     """Declare the fields of ``obj`` by server-side apply and return the whole object as the server keeps it.
 
     Fields that ``manager`` declared before and no longer does are removed; unknown fields are refused. With
     ``metadata.uid`` only that very object is changed, never made anew.
     """
-    resource, meta = resource_of(obj), obj["metadata"]
     query = {"fieldManager": manager, "fieldValidation": "Strict", "force": str(force).lower()}
     if dry_run:
         query["dryRun"] = "All"
-    path = resource.path(meta.get("namespace"), meta["name"])
-    action = f"apply {_title(resource, meta.get('namespace'), meta['name'])}"
-    return client.request("PATCH", path, query, body=obj, content_type=APPLY_PATCH, action=action)
+    path, name = _place(resource, obj)
+    return client.request("PATCH", path, query, body=obj, content_type=APPLY_PATCH, action=f"apply {name}")
 
 
-def patch(client: Client, current: Object, changes: Object) -> Object:
+def patch(client: Client, resource: Resource, current: Object, changes: Object) -> Object:
     """Merge ``changes`` into the very object that ``current`` is, and return it; ConflictError if it is another now."""
-    resource, meta = resource_of(current), current["metadata"]
-    body = {**changes, "metadata": {**changes.get("metadata", {}), "uid": meta["uid"]}}
-    path = resource.path(meta.get("namespace"), meta["name"])
-    action = f"change {_title(resource, meta.get('namespace'), meta['name'])}"
+    body = {**changes, "metadata": {**changes.get("metadata", {}), "uid": current["metadata"]["uid"]}}
+    path, name = _place(resource, current)
     query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
-    return client.request("PATCH", path, query, body=body, content_type=MERGE_PATCH, action=action)
+    return client.request("PATCH", path, query, body=body, content_type=MERGE_PATCH, action=f"change {name}")
 
 
-def delete(client: Client, current: Object) -> Object:
-    """Delete the very object that ``current`` is, after everything it controls (foreground).
+def delete(client: Client, resource: Resource, current: Object, *, foreground: bool = True) -> Object:
+    """Delete the very object that ``current`` is, in the foreground after everything it controls.
 
     Returns the object as it waits for its end, ``current`` if it is gone already; ConflictError if it is another now.
     """
-    resource, meta = resource_of(current), current["metadata"]
     body = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
-        "propagationPolicy": "Foreground",
-        "preconditions": {"uid": meta["uid"]},
+        "propagationPolicy": "Foreground" if foreground else "Background",
+        "preconditions": {"uid": current["metadata"]["uid"]},
     }
-    path = resource.path(meta.get("namespace"), meta["name"])
-    action = f"delete {_title(resource, meta.get('namespace'), meta['name'])}"
+    path, name = _place(resource, current)
     try:
-        answer = client.request("DELETE", path, body=body, action=action)
+        answer = client.request("DELETE", path, body=body, action=f"delete {name}")
     except NotFoundError:
         return current
     return answer if answer.get("kind") == resource.kind else current  # else a Status: nothing had to be waited for
 
 
-def require_ours(obj: Object) -> None:
-    """Refuse an object that this project did not make. :raises NotOursError:"""
-    meta = obj["metadata"]
-    if (meta.get("labels") or {}).get(MANAGED_BY) != OURS:
-        title = _title(resource_of(obj), meta.get("namespace"), meta["name"])
-        raise NotOursError(
-            f"{title} exists and was not made by Slipway (no label {MANAGED_BY}={OURS}); it was not touched. "
-            "Choose another name, or delete it yourself."
-        )
+def _place(resource: Resource, obj: Object) -> tuple[str, str]:
+    """Return an object's path, and how messages name it."""
+    namespace, name = object_key(obj)
+    return resource.path(namespace, name), title(resource.kind, name, namespace)
+
+
+def is_ours(obj: Object) -> bool:
+    """Whether this project made an object."""
+    return (obj["metadata"].get("labels") or {}).get(MANAGED_BY) == OURS
+
+
+def not_ours(obj: Object) -> NotOursError:
+    """Return the error of an object that this project did not make."""
+    namespace, name = object_key(obj)
+    return NotOursError(
+        f"{title(obj['kind'], name, namespace)} exists and was not made by Slipway (no label {MANAGED_BY}={OURS}); "
+        "it was not touched. Choose another name, or delete it yourself."
+    )
 
 
 def cleaned(obj: Object | None) -> Object:
@@ -127,6 +131,6 @@ def keep_replicas(obj: Object, current: Object | None) -> Object:
 
     Without it the server would fall back to the default. A number that an autoscaler set stays the autoscaler's.
     """
-    if "replicas" in obj["spec"] or current is None or not declares(current, FIELD_MANAGER, "spec", "replicas"):
+    if current is None or not declares(current, FIELD_MANAGER, "spec", "replicas") or "replicas" in obj.get("spec", {}):
         return obj
-    return {**obj, "spec": {**obj["spec"], "replicas": current["spec"]["replicas"]}}
+    return {**obj, "spec": {**obj.get("spec", {}), "replicas": current["spec"]["replicas"]}}

@@ -32,6 +32,9 @@ from .errors import (
     api_error,
 )
 
+if t.TYPE_CHECKING:
+    from .resources import Resource
+
 try:
     import urllib3
     from kubernetes.client.configuration import Configuration
@@ -238,6 +241,7 @@ class Client:
         self._connection = connection
         self._lock = threading.Lock()
         self._answered = False
+        self.discovered: dict[tuple[str, str], Resource] = {}  # by api_version and kind: see discovery.py
         self._use(_log_in(connection))
 
     def _use(self, login: _Login) -> None:
@@ -274,7 +278,8 @@ class Client:
         """Send one request and return the JSON of its answer.
 
         Only idempotent requests may be sent: one that got no answer, 429 or 5xx is repeated, after Retry-After where
-        the server gives it. The very first request is not repeated when nobody answers at all.
+        the server gives it. The very first request is not repeated when nobody answers at all, and none for which a
+        webhook does not answer: that may take longer than a moment.
 
         :param action: what is attempted on which object, for messages: ``apply Deployment demo in namespace x``.
         :raises ApiError: for an answer of 400 or above. :raises UnreachableError: if there is none.
@@ -297,7 +302,7 @@ class Client:
             return None
         if isinstance(error, UnreachableError):
             return delay * random.uniform(0.5, 1.0) if error.retryable and self._answered else None
-        if error.status not in _RETRY_STATUS:
+        if error.status not in _RETRY_STATUS or error.code == "webhook_unavailable":
             return None
         return error.retry_after or delay * random.uniform(0.5, 1.0)
 

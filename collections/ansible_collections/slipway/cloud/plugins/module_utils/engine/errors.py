@@ -126,6 +126,7 @@ _REMEDIES: dict[str, str] = {
     "forbidden": "Ask for a Role that allows it, or use another kubeconfig, context or user.",
     "quota_exceeded": "Raise the ResourceQuota, free what counts against it, or ask for less.",
     "admission_denied": "An admission plugin or webhook of the server refused it: satisfy its rule.",
+    "webhook_unavailable": "Whoever registered the webhook has to answer: does its pod run?",
     "namespace_missing": "Create the namespace, or name another one.",
     "namespace_terminating": "Wait until the namespace is gone and create it again, or name another one.",
 }
@@ -142,6 +143,8 @@ def _refined_code(code: str, body: Status) -> str:
             return "quota_exceeded"
         # Only the authorizer says who may not do what.
         return code if "User " in message and " cannot " in message else "admission_denied"
+    if "failed calling webhook" in message:
+        return "webhook_unavailable"
     if code == "not_found" and details.get("kind") == "namespaces":
         return "namespace_missing"
     return code

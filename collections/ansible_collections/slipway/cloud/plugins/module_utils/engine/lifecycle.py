@@ -10,6 +10,7 @@ object has its Result, with a cause where it failed.
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import time
 import typing as t
 from dataclasses import dataclass, field, replace
@@ -17,30 +18,45 @@ from datetime import datetime, timezone
 
 from . import apply as writes
 from .diagnosis import Cause
-from .errors import EngineError
+from .discovery import find
+from .errors import EngineError, InvalidInputError
 from .progress import Event, Listener, Stage, ignore
-from .readiness import FailFast, Judge, State, Target, Verdict, failing_fast, gone, ready
-from .reflector import Selection, revision
-from .resources import INSTANCE, MANAGED_BY, POD, REPLICA_SET, Object, Resource, object_key, resource_of
+from .readiness import FailFast, Judge, State, Target, Verdict, failing_fast, gone, ready, takes_time
+from .reflector import Backoff, Selection, revision
+from .resources import INSTANCE, MANAGED_BY, POD, REPLICA_SET, Object, Resource, object_key
 from .tracker import Outcome, Tracker
 
 if t.TYPE_CHECKING:
     from .client import Client
 
+FOUNDATION = ("Namespace", "CustomResourceDefinition")  # what others need to be there
 IDENTITY = (MANAGED_BY, INSTANCE)  # labels that an object shares with all that it controls, for good
 
 _RESTART_MANAGER = "slipway-restart"  # not ours, else the next apply would take the annotation away: one more restart
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-_DESCENDANTS: dict[str, tuple[Resource, ...]] = {"Deployment": (REPLICA_SET, POD)}
+_DESCENDANTS: dict[str, tuple[Resource, ...]] = {
+    "Deployment": (REPLICA_SET, POD),
+    "ReplicaSet": (POD,),
+    "StatefulSet": (POD,),
+    "DaemonSet": (POD,),
+    "Job": (POD,),
+}
+_WORKLOADS = frozenset({*_DESCENDANTS, "Pod", "CronJob"})
 _SHARED_ERRORS = ("api_unreachable", "unauthorized", "forbidden", "namespace_missing", "namespace_terminating")
 _MAX_SELECTOR_VALUES = 40  # beyond that a URL grows too long: the stream then shows all that is ours
 
+Foreign = t.Literal["refuse", "adopt", "skip"]
 Action = t.Literal["created", "changed", "unchanged", "deleted", "absent", "restarted", "scaled", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to carry out an operation. Times in seconds; ``timeout`` is that of the whole operation."""
+    """How to carry out an operation. Times in seconds; ``timeout`` is that of the whole operation.
+
+    ``foreign`` tells what becomes of objects that are not ours: one of them stops the operation, or all are taken over,
+    or left alone; to delete them is refused. ``family_labels`` tells that what the objects control carries their
+    identity labels too, as the pods of our clusters do: then only those are watched.
+    """
 
     wait: bool = True
     timeout: float = 300.0
@@ -49,6 +65,8 @@ class Options:
     dry_run: bool = False
     listener: Listener = ignore
     inactivity: float = 70.0
+    foreign: Foreign = "refuse"
+    family_labels: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +98,10 @@ class Result:
 class _Job:
     """One object on its way through an operation."""
 
+    resource: Resource
     obj: Object
+    awaited: bool = False
+    skipped: bool = False
     current: Object | None = None
     preview: Object | None = None  # what a dry run of the write returned
     written: Object | None = None
@@ -100,7 +121,7 @@ def selector(objects: t.Iterable[Object]) -> str:
     for key in IDENTITY:
         values = sorted({each.get(key, "") for each in labels})
         if "" in values:
-            return ""
+            continue
         if len(values) == 1:
             terms.append(f"{key}={values[0]}")
         elif len(values) <= _MAX_SELECTOR_VALUES:
@@ -108,31 +129,71 @@ def selector(objects: t.Iterable[Object]) -> str:
     return ",".join(terms)
 
 
-def selections(objects: t.Sequence[Object]) -> list[Selection]:
+def selections(placed: t.Iterable[tuple[Resource, Object]], *, family_labels: bool = True) -> list[Selection]:
     """Return the streams that these objects need: one for each namespace and kind."""
     groups: dict[tuple[Resource, str], list[Object]] = {}
+    for resource, obj in placed:
+        namespace = object_key(obj)[0]
+        groups.setdefault((resource, namespace), []).append(obj)
+        for each in _DESCENDANTS.get(resource.kind, ()):
+            groups.setdefault((each, namespace), []).append(obj if family_labels else {"metadata": {}})
+    return [Selection(kind, namespace or None, selector(members)) for (kind, namespace), members in groups.items()]
+
+
+def rank(resource: Resource) -> int:
+    """Return when an object of this kind is applied: after what it may need to be there.
+
+    First where others live and what defines them, then what pods refer to, then pods, then what a controller among
+    them has to admit.
+    """
+    if resource.kind in FOUNDATION:
+        return 0
+    if not resource.built_in:
+        return 3
+    return 2 if resource.kind in _WORKLOADS else 1
+
+
+def _jobs(client: Client, objects: t.Sequence[Object]) -> list[_Job]:
+    """Find the resource of each object, and complete its namespace. :raises InvalidInputError: for unknown kinds."""
+    jobs, problems = [], []
     for obj in objects:
-        groups.setdefault((resource_of(obj), obj["metadata"]["namespace"]), []).append(obj)
-    return [
-        Selection(kind, namespace, selector(members))
-        for (resource, namespace), members in groups.items()
-        for kind in (resource, *_DESCENDANTS[resource.kind])
-    ]
+        resource, meta = find(client, obj["apiVersion"], obj["kind"]), obj["metadata"]
+        if resource is None:
+            what = f"{obj['kind']} {meta['name']}"
+            problems.append(f"{what}: the server knows no {obj['kind']} of {obj['apiVersion']}; is its CRD installed?")
+        elif resource.namespaced and not meta.get("namespace"):
+            jobs.append(_Job(resource, {**obj, "metadata": {**meta, "namespace": client.namespace}}))
+        else:
+            jobs.append(_Job(resource, obj))
+    if problems:
+        raise InvalidInputError(problems)
+    return jobs
 
 
 class _Run:
     """One operation: its clock, its streams, its workers and its jobs."""
 
-    def __init__(self, client: Client, objects: t.Sequence[Object], options: Options) -> None:
+    def __init__(
+        self,
+        client: Client,
+        objects: t.Sequence[Object],
+        options: Options,
+        *,
+        awaited: t.Callable[[Resource], bool] = takes_time,
+    ) -> None:
         self.client = client
         self.options = options
-        self.jobs = [_Job(obj) for obj in objects]
+        self.jobs = _jobs(client, objects)
         self.start = time.monotonic()
         self.deadline = self.start + options.timeout
         self._seen: dict[str, tuple[str, ...]] = {}
         self._workers = concurrent.futures.ThreadPoolExecutor(options.concurrency)
-        watched = selections(objects) if options.wait and not options.dry_run else []
-        self.tracker = Tracker(client, watched, watcher=self._watched, inactivity=options.inactivity)
+        waits = options.wait and not options.dry_run
+        for job in self.jobs:
+            job.awaited = waits and awaited(job.resource)
+        placed = [(job.resource, job.obj) for job in self.jobs if job.awaited]
+        streams = selections(placed, family_labels=options.family_labels)
+        self.tracker = Tracker(client, streams, watcher=self._watched, inactivity=options.inactivity)
 
     def __enter__(self) -> _Run:
         self.tracker.__enter__()
@@ -142,8 +203,11 @@ class _Run:
         self._workers.shutdown()
         self.tracker.__exit__(*exc_info)
 
-    def each(self, step: Step) -> None:
-        """Take every job one step further, some at a time; one that has failed stays where it is, with its error."""
+    def each(self, step: Step, jobs: t.Sequence[_Job] | None = None) -> None:
+        """Take every job, or only ``jobs``, one step further, some at a time.
+
+        One that has failed stays where it is, with its error.
+        """
 
         def guarded(job: _Job) -> None:
             try:
@@ -151,7 +215,8 @@ class _Run:
             except EngineError as error:
                 job.error = error
 
-        list(self._workers.map(guarded, [job for job in self.jobs if not job.error]))
+        chosen = self.jobs if jobs is None else jobs
+        list(self._workers.map(guarded, [job for job in chosen if not job.error and not job.skipped]))
 
     def demand(self) -> None:
         """Raise what is wrong with any job; for as long as nothing has been changed."""
@@ -162,13 +227,16 @@ class _Run:
             raise EngineError(_joined(errors), code=errors[0].code)
 
     def read(self) -> None:
-        """Read every object; one that is not ours stops the run."""
+        """Read every object; one that is not ours stops the run, or is skipped, unless it is to be adopted."""
 
         def step(job: _Job) -> None:
             namespace, name = object_key(job.obj)
-            job.current = writes.read(self.client, resource_of(job.obj), namespace, name)
-            if job.current is not None:
-                writes.require_ours(job.current)
+            job.current = writes.read(self.client, job.resource, namespace, name)
+            if job.current is None or self.options.foreign == "adopt" or writes.is_ours(job.current):
+                return
+            if self.options.foreign == "refuse":
+                raise writes.not_ours(job.current)
+            job.skipped = True
 
         self.each(step)
         self.demand()
@@ -178,21 +246,33 @@ class _Run:
         """Change every object for which there is something to do, then wait until all are judged or the time is up."""
 
         def step(job: _Job) -> None:
-            job.written = write(job)
+            job.written = self._admitted(write, job)
             if job.written is None:
                 return
             job.written_at = time.monotonic()
-            target = target_of(job.written)
+            target = target_of(job.resource, job.written)
             self._tell("applied", target, message="accepted by the API server")
-            if self.options.wait:
+            if job.awaited:
                 job.wait = self.tracker.expect(target, judge)
 
-        self.each(step)
+        for _number, batch in itertools.groupby(sorted(self.jobs, key=_rank), key=_rank):
+            self.each(step, list(batch))
         waits = [job.wait for job in self.jobs if job.wait]
         concurrent.futures.wait(waits, timeout=self.remaining)
         for job in self.jobs:
             if job.wait:
                 self._settle(job, job.wait)
+
+    def _admitted(self, write: t.Callable[[_Job], Object | None], job: _Job) -> Object | None:
+        """Write as soon as the webhooks that have to be asked answer: no stream tells when that is."""
+        backoff = Backoff()
+        while True:
+            try:
+                return write(job)
+            except EngineError as error:
+                if error.code != "webhook_unavailable" or not (self.options.wait and self.remaining):
+                    raise
+            time.sleep(min(backoff.next(), self.remaining))
 
     @property
     def remaining(self) -> float:
@@ -217,7 +297,7 @@ class _Run:
             kind=job.obj["kind"],
             namespace=namespace,
             name=name,
-            action="none" if job.error and not job.written else action,
+            action="none" if job.skipped or (job.error and not job.written) else action,
             uid=state["metadata"].get("uid", ""),
             generation=state["metadata"].get("generation", 0),
             replicas=state.get("spec", {}).get("replicas"),
@@ -272,11 +352,15 @@ def _joined(errors: t.Sequence[EngineError]) -> str:
     return " ".join(f"{group[0]}{more.format(len(group) - 1) if len(group) > 1 else ''}" for group in groups.values())
 
 
-def target_of(obj: Object) -> Target:
+def _rank(job: _Job) -> int:
+    return rank(job.resource)
+
+
+def target_of(resource: Resource, obj: Object) -> Target:
     """Return what to wait for after a write that left the object like this."""
     namespace, name = object_key(obj)
     meta = obj["metadata"]
-    return Target(resource_of(obj), namespace, name, meta["uid"], meta.get("generation", 0), revision(obj))
+    return Target(resource, namespace, name, meta["uid"], meta.get("generation", 0), revision(obj))
 
 
 def ensure_present(client: Client, objects: t.Sequence[Object], options: Options | None = None) -> list[Result]:
@@ -293,7 +377,11 @@ def ensure_present(client: Client, objects: t.Sequence[Object], options: Options
             job.obj = writes.keep_replicas(job.obj, job.current)
 
         def rehearse(job: _Job) -> None:
-            job.preview = writes.apply(client, job.obj, dry_run=True)
+            try:
+                job.preview = writes.apply(client, job.resource, job.obj, dry_run=True)
+            except EngineError as error:
+                if error.code != "webhook_unavailable":  # it may come with what is applied here
+                    raise
 
         if options.dry_run or len(run.jobs) > 1:  # one apply is all or nothing by itself
             run.each(rehearse)
@@ -306,15 +394,15 @@ def ensure_present(client: Client, objects: t.Sequence[Object], options: Options
 def _apply(run: _Run, job: _Job) -> Object:
     """Apply one object; one of the same name that is being deleted must be gone first."""
     if job.current and job.current["metadata"].get("deletionTimestamp"):
-        if not run.options.wait:
-            raise EngineError(f"{target_of(job.current)} is still being deleted; apply with wait.", code="terminating")
-        wait = run.tracker.expect(target_of(job.current), gone)
+        target = target_of(job.resource, job.current)
+        if not job.awaited:
+            raise EngineError(f"{target} is still being deleted; apply with wait.", code="terminating")
+        wait = run.tracker.expect(target, gone)
         concurrent.futures.wait([wait], timeout=run.remaining)
         verdict = run.tracker.abandon(wait).verdict
         if verdict.state is not State.DONE:
-            what = f"{target_of(job.current)} is still being deleted"
-            raise EngineError(f"{what}: {verdict.summary}.", code="terminating")
-    return writes.apply(run.client, job.obj)
+            raise EngineError(f"{target} is still being deleted: {verdict.summary}.", code="terminating")
+    return writes.apply(run.client, job.resource, job.obj)
 
 
 def _difference(job: _Job) -> Action:
@@ -330,11 +418,21 @@ def ensure_absent(client: Client, objects: t.Sequence[Object], options: Options 
     :raises EngineError: for whatever is wrong before anything was changed, an object that is not ours among it.
     """
     options = options or Options()
-    with _Run(client, objects, options) as run:
+    if options.foreign == "adopt":
+        options = replace(options, foreign="refuse")
+    with _Run(client, objects, options, awaited=lambda _: True) as run:
         run.read()
         if not options.dry_run:
-            run.carry_out(lambda job: writes.delete(client, job.current) if job.current else None, gone)
+            run.carry_out(lambda job: _delete(client, job), gone)
         return [run.result(job, "deleted" if job.current else "absent") for job in run.jobs]
+
+
+def _delete(client: Client, job: _Job) -> Object | None:
+    """Delete one object if it exists; in the foreground, which takes longer, only what may control others."""
+    if job.current is None:
+        return None
+    foreground = job.resource.kind in _DESCENDANTS or not job.resource.built_in
+    return writes.delete(client, job.resource, job.current, foreground=foreground)
 
 
 def restart(client: Client, objects: t.Sequence[Object], options: Options | None = None) -> list[Result]:
@@ -350,7 +448,7 @@ def restart(client: Client, objects: t.Sequence[Object], options: Options | None
         current = _existing(job)
         meta = {key: current["metadata"][key] for key in ("name", "namespace", "uid")}
         obj = {"apiVersion": job.obj["apiVersion"], "kind": job.obj["kind"], "metadata": meta, "spec": annotation}
-        return writes.apply(client, obj, manager=_RESTART_MANAGER)
+        return writes.apply(client, job.resource, obj, manager=_RESTART_MANAGER)
 
     return _modify(client, objects, options or Options(), write, action="restarted")
 
@@ -363,7 +461,7 @@ def scale(client: Client, objects: t.Sequence[Object], replicas: int, options: O
     """
 
     def write(job: _Job) -> Object:
-        return writes.patch(client, _existing(job), {"spec": {"replicas": replicas}})
+        return writes.patch(client, job.resource, _existing(job), {"spec": {"replicas": replicas}})
 
     return _modify(client, objects, options or Options(), write, action="scaled")
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verdicts: is an object ready, or really gone? Pure: a view of the cache in, a verdict out.
 
-The rule for Deployments is that of C(kubectl rollout status), made stricter: same uid, our generation observed, all
-replicas updated, no old ones left, all available.
+Each kind has its rule in a table. That for Deployments is C(kubectl rollout status)'s, made stricter: same uid, our
+generation observed, all replicas updated, no old ones left, all available.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from .diagnosis import Cause, cause_of, condition
-from .resources import Object, Resource, controller_uid
+from .resources import Object, Resource, controller_uid, title
 
 _REVISION = "deployment.kubernetes.io/revision"
+_POD_REVISION = "controller-revision-hash"
+_UNSEEN = "the controller has not seen the change yet: is kube-controller-manager running?"
 
 
 class State(enum.Enum):
@@ -42,7 +44,7 @@ class Target:
     revision: int = 0
 
     def __str__(self) -> str:
-        return f"{self.resource.kind} {self.name} in namespace {self.namespace}"
+        return title(self.resource.kind, self.name, self.namespace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class Verdict:
 
 
 Judge = t.Callable[[View], Verdict]
+Rule = t.Callable[[View, Object], Verdict]
+"""A judge of an object that is there."""
 
 
 def _deleted(view: View) -> Verdict | None:
@@ -105,8 +109,7 @@ def current_pods(view: View) -> list[Object]:
         for each in view.of_kind("ReplicaSet")
         if each["metadata"].get("annotations", {}).get(_REVISION) == revision
     }
-    pods = view.of_kind("Pod")
-    return [pod for pod in pods if controller_uid(pod) in newest and not pod["metadata"].get("deletionTimestamp")]
+    return [pod for pod in _living(view.of_kind("Pod")) if controller_uid(pod) in newest]
 
 
 def _started(pod: Object) -> bool:
@@ -114,14 +117,11 @@ def _started(pod: Object) -> bool:
     return bool(statuses) and all("running" in each.get("state", {}) for each in statuses)
 
 
-def deployment_ready(view: View) -> Verdict:
+def _deployment(view: View, obj: Object) -> Verdict:
     """Judge a Deployment; stages ``scheduled``, ``started``, ``available``."""
-    deleted = _deleted(view)
-    if deleted or view.obj is None:
-        return deleted or Verdict(State.PENDING, "not seen yet")
-    spec, status = view.obj["spec"], view.obj.get("status", {})
+    spec, status = obj["spec"], obj.get("status", {})
     wanted = int(spec.get("replicas", 1))
-    observed = int(status.get("observedGeneration", 0)) >= view.target.generation
+    observed = _observed(view, obj)
     updated, total, available = (int(status.get(f"{key}eplicas", 0)) for key in ("updatedR", "r", "availableR"))
     pods = current_pods(view)
     scheduled = sum(condition(pod, "PodScheduled").get("status") == "True" for pod in pods)
@@ -138,18 +138,161 @@ def deployment_ready(view: View) -> Verdict:
         stage for stage, count in (("scheduled", scheduled), ("started", started)) if observed and count >= wanted
     )
     summary = _progress(wanted=wanted, updated=updated, total=total, available=available, observed=observed)
-    return Verdict(State.PENDING, summary, reached, cause_of(view.obj, pods), counts)
+    return Verdict(State.PENDING, summary, reached, cause_of(obj, pods), counts)
 
 
 def _progress(*, wanted: int, updated: int, total: int, available: int, observed: bool) -> str:
     if not observed:
-        return "the controller has not seen the change yet: is kube-controller-manager running?"
+        return _UNSEEN
     parts = [f"{min(available, wanted)} of {wanted} replicas available"]
     if updated < wanted:
         parts.append(f"{updated} updated")
     if total > updated:
         parts.append(f"{total - updated} old ones left")
     return ", ".join(parts)
+
+
+def _observed(view: View, obj: Object) -> bool:
+    """Whether the object's controller has seen our change; Argo writes the generation as a string."""
+    return int(obj.get("status", {}).get("observedGeneration") or 0) >= view.target.generation
+
+
+def _done(summary: str) -> Verdict:
+    return Verdict(State.DONE, summary, ("available",))
+
+
+def _pending(summary: str, cause: Cause | None = None) -> Verdict:
+    return Verdict(State.PENDING, summary, cause=cause)
+
+
+def _failed(cause: Cause) -> Verdict:
+    return Verdict(State.FAILED, cause.summary, cause=cause)
+
+
+def _living(pods: t.Iterable[Object]) -> list[Object]:
+    return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+
+
+def _stateful_set(view: View, obj: Object) -> Verdict:
+    status = obj.get("status", {})
+    wanted = int(obj["spec"].get("replicas", 1))
+    total, updated, available = (int(status.get(f"{key}eplicas", 0)) for key in ("r", "updatedR", "availableR"))
+    observed = _observed(view, obj)
+    if observed and updated == wanted == total and available >= wanted:
+        return _done(f"{available} of {wanted} replicas available")
+    revision = status.get("updateRevision")
+    newest = [pod for pod in view.of_kind("Pod") if pod["metadata"]["labels"].get(_POD_REVISION) == revision]
+    summary = _progress(wanted=wanted, updated=updated, total=total, available=available, observed=observed)
+    return _pending(summary, cause_of(obj, _living(newest)))
+
+
+def _daemon_set(view: View, obj: Object) -> Verdict:
+    status = obj.get("status", {})
+    keys = ("desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable")
+    wanted, updated, available = (int(status.get(key, 0)) for key in keys)
+    if not _observed(view, obj):
+        return _pending(_UNSEEN)
+    if updated >= wanted and available >= wanted:
+        return _done(f"available on {available} of {wanted} nodes")
+    summary = f"available on {available} of {wanted} nodes, updated on {updated}"
+    return _pending(summary, cause_of(obj, _living(view.of_kind("Pod"))))
+
+
+def _job(view: View, obj: Object) -> Verdict:
+    failure = condition(obj, "Failed")
+    if failure.get("status") == "True":
+        summary = f"{view.target} has failed: {failure.get('reason')}: {failure.get('message')}"
+        return _failed(Cause("job_failed", summary, recoverable=False, hint="Read the log of its pods."))
+    if condition(obj, "Complete").get("status") == "True":
+        return _done("complete")
+    succeeded = obj.get("status", {}).get("succeeded", 0)
+    return _pending(f"{succeeded} pods have succeeded", cause_of(obj, _living(view.of_kind("Pod"))))
+
+
+def _pod(view: View, obj: Object) -> Verdict:
+    phase = obj.get("status", {}).get("phase", "Pending")
+    if phase == "Failed":
+        summary = f"{view.target} has failed: {obj['status'].get('reason') or 'a container ended with an error'}"
+        return _failed(Cause("container_failed", summary, recoverable=False, hint="Read its log: kubectl logs."))
+    if phase == "Succeeded" or condition(obj, "Ready").get("status") == "True":
+        return _done(phase)
+    return _pending(f"{phase}, not ready", cause_of(obj, [obj]))
+
+
+def _claim(_view: View, obj: Object) -> Verdict:
+    phase = obj.get("status", {}).get("phase", "Pending")
+    if phase == "Bound":
+        return _done("bound")
+    hint = "Is its StorageClass there? One with WaitForFirstConsumer binds once a pod uses the claim."
+    return _pending(phase, Cause("volume_pending", "it is not bound to a volume", hint=hint))
+
+
+def _service(_view: View, obj: Object) -> Verdict:
+    if obj["spec"].get("type") != "LoadBalancer" or obj.get("status", {}).get("loadBalancer", {}).get("ingress"):
+        return _done("reachable")
+    hint = "Is there a load balancer, and has its pool a free address?"
+    return _pending("no address yet", Cause("address_pending", "nobody has given it one", hint=hint))
+
+
+def _namespace(view: View, obj: Object) -> Verdict:
+    phase = obj.get("status", {}).get("phase", "")
+    return _done(phase) if phase == "Active" else _pending(f"{view.target} is {phase or 'new'}")
+
+
+def _true(kind: str) -> Rule:
+    """Return the rule for what is ready when its condition of that type is true."""
+
+    def rule(_view: View, obj: Object) -> Verdict:
+        found = condition(obj, kind)
+        if found.get("status") == "True":
+            return _done(kind)
+        told = ": ".join(filter(None, (found.get("reason"), found.get("message")))) or "no condition yet"
+        return _pending(f"not {kind}", Cause("condition_false", told))
+
+    return rule
+
+
+def _by_convention(view: View, obj: Object) -> Verdict:
+    """Judge an object of whatever kind by kstatus' conventions.
+
+    https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
+    """
+    if "observedGeneration" in obj.get("status", {}) and not _observed(view, obj):
+        return _pending("its controller has not seen the change yet")
+    stalled, reconciling = condition(obj, "Stalled"), condition(obj, "Reconciling")
+    if stalled.get("status") == "True":
+        return _failed(Cause("stalled", f"{view.target} is stalled: {stalled.get('message')}", recoverable=False))
+    if reconciling.get("status") == "True":
+        return _pending(f"reconciling: {reconciling.get('message')}")
+    return _true("Ready")(view, obj) if condition(obj, "Ready") else _done("accepted")
+
+
+_RULES: dict[tuple[str, str], Rule] = {
+    ("apps", "Deployment"): _deployment,
+    ("apps", "StatefulSet"): _stateful_set,
+    ("apps", "DaemonSet"): _daemon_set,
+    ("batch", "Job"): _job,
+    ("", "Pod"): _pod,
+    ("", "PersistentVolumeClaim"): _claim,
+    ("", "Service"): _service,
+    ("", "Namespace"): _namespace,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): _true("Established"),
+    ("apiregistration.k8s.io", "APIService"): _true("Available"),
+}
+
+
+def takes_time(resource: Resource) -> bool:
+    """Whether an object of this kind can be there and not be ready yet."""
+    return (resource.group, resource.kind) in _RULES or not resource.built_in
+
+
+def ready(view: View) -> Verdict:
+    """Judge an object by the rule of its kind; the last stage is ``available``."""
+    deleted = _deleted(view)
+    if deleted or view.obj is None:
+        return deleted or _pending("not seen yet")
+    resource = view.target.resource
+    return _RULES.get((resource.group, resource.kind), _by_convention)(view, view.obj)
 
 
 def gone(view: View) -> Verdict:
@@ -181,14 +324,6 @@ def _holder(obj: Object) -> str:
     notes = [f"finalizers {', '.join(meta['finalizers'])}"] if meta.get("finalizers") else []
     notes += [f"on node {node}"] if node else []
     return f"{obj.get('kind', '').lower()} {meta['name']}" + (f" ({'; '.join(notes)})" if notes else "")
-
-
-_READY: dict[str, Judge] = {"Deployment": deployment_ready}
-
-
-def ready(view: View) -> Verdict:
-    """Judge an object by the rule of its kind. :raises KeyError: for a kind without one."""
-    return _READY[view.target.resource.kind](view)
 
 
 FailFast = t.Literal["unrecoverable", "any", "never"]

@@ -18,6 +18,26 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 OURS = "slipway"
 
 
+BUILT_IN_GROUPS = frozenset(
+    {
+        "",
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+        "apps",
+        "autoscaling",
+        "batch",
+        "coordination.k8s.io",
+        "networking.k8s.io",
+        "node.k8s.io",
+        "policy",
+        "rbac.authorization.k8s.io",
+        "scheduling.k8s.io",
+        "storage.k8s.io",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A kind and its place in the API."""
@@ -26,6 +46,16 @@ class Resource:
     kind: str
     plural: str
     namespaced: bool = True
+
+    @property
+    def group(self) -> str:
+        """The API group, empty for the core one."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def built_in(self) -> bool:
+        """Whether every Kubernetes has it; else somebody's controller or API server brought it."""
+        return self.group in BUILT_IN_GROUPS
 
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
         """Return the path of one object, or of the collection where no name is given."""
@@ -40,12 +70,12 @@ POD = Resource("v1", "Pod", "pods")
 NAMESPACE = Resource("v1", "Namespace", "namespaces", namespaced=False)
 NODE = Resource("v1", "Node", "nodes", namespaced=False)
 
-_KNOWN = {(each.api_version, each.kind): each for each in (DEPLOYMENT, REPLICA_SET, POD, NAMESPACE, NODE)}
+KNOWN = {(each.api_version, each.kind): each for each in (DEPLOYMENT, REPLICA_SET, POD, NAMESPACE, NODE)}
 
 
-def resource_of(obj: Object) -> Resource:
-    """Return the resource of an object; KeyError for a kind that the engine does not know."""
-    return _KNOWN[obj["apiVersion"], obj["kind"]]
+def title(kind: str, name: str, namespace: str | None = None) -> str:
+    """Return how messages name an object: ``Deployment demo in namespace clusters``."""
+    return f"{kind} {name} in namespace {namespace}" if namespace else f"{kind} {name}"
 
 
 def controller_uid(obj: Object) -> str | None:

@@ -104,7 +104,7 @@ class Tracker:
         self, client: Client, selections: t.Iterable[Selection], *, watcher: Watcher, inactivity: float = 70.0
     ) -> None:
         self._streams = {
-            (each.resource.kind, each.namespace or ""): Reflector(
+            (each.resource, each.namespace or ""): Reflector(
                 client, each, report=self._take, give_up=self._abort, inactivity=inactivity
             )
             for each in selections
@@ -112,7 +112,7 @@ class Tracker:
         self._watcher = watcher
         self._family = Family()
         self._waits: dict[Future[Outcome], _Wait] = {}
-        self._index: dict[t.Hashable, set[Future[Outcome]]] = {}  # by uid, and by kind, namespace and name
+        self._index: dict[t.Hashable, set[Future[Outcome]]] = {}  # by uid, and by resource, namespace and name
         self._changed = threading.Condition()
         self._error: EngineError | None = None
 
@@ -136,9 +136,9 @@ class Tracker:
             )
             if self._error:
                 raise self._error
-            missing = [name for name, stream in self._streams.items() if not stream.synced]
+            missing = [resource.plural for (resource, _namespace), stream in self._streams.items() if not stream.synced]
         if missing:
-            raise UnreachableError(f"The API server gave no list in time of: {', '.join(name[0] for name in missing)}.")
+            raise UnreachableError(f"The API server gave no list in time of: {', '.join(missing)}.")
 
     def expect(self, target: Target, judge: Judge) -> Future[Outcome]:
         """Return a future that is resolved when ``judge`` finds the target done or failed.
@@ -188,8 +188,7 @@ class Tracker:
         """Return the waits that a batch of changes may decide; one without changes may decide any."""
         if not changes:
             return list(self._waits.values())
-        kind = stream.selection.resource.kind
-        names = {(kind, *object_key(change.obj)) for change in changes}
+        names = {(stream.selection.resource, *object_key(change.obj)) for change in changes}
         futures = set().union(*(self._index.get(key, ()) for key in (*roots, *names)))
         return [self._waits[future] for future in futures]
 
@@ -207,7 +206,7 @@ class Tracker:
         return True
 
     def _view(self, target: Target) -> View:
-        store = self._streams[target.resource.kind, target.namespace].store
+        store = self._streams[target.resource, target.namespace].store
         settled = store.revision >= target.revision > 0
         return View(
             target=target,
@@ -229,7 +228,7 @@ class Tracker:
 
 
 def _index_keys(target: Target) -> tuple[t.Hashable, ...]:
-    return target.uid, (target.resource.kind, target.namespace, target.name)
+    return target.uid, (target.resource, target.namespace, target.name)
 
 
 def _resolve(waits: list[_Wait]) -> None:

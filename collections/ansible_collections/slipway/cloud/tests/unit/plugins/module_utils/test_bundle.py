@@ -61,6 +61,25 @@ def test_every_file_is_vouched_for(bundle: Bundle) -> None:
     assert not (bundle.root / ".staging").exists()
 
 
+def test_manifests_have_a_directory_of_their_tool(bundle: Bundle) -> None:
+    with bundle.staging() as staging:
+        for name in ("alpha", "deploy.yaml"):
+            (staging.path / name).write_text(name)
+        documents = [staging.path / "deploy.yaml"]
+        bundle.install_tool(
+            "a", [staging.path / "alpha"], manifests=documents, version="1.0", source="source", inputs="1"
+        )
+    assert bundle.read().tools["a"]["files"] == ["bin/alpha", "manifests/a/deploy.yaml"]
+    (bundle.root / "manifests/a/stray.yaml").write_text("stray")
+    (bundle.root / "manifests/a/deploy.yaml").write_text("changed")
+    assert bundle.faults(bundle.read()) == {"manifests/a/deploy.yaml": "has changed since it was made"}
+    assert bundle.repair(tools=["a", "b"], images=["pause:1"]) == [
+        "bin/alpha",
+        "manifests/a/deploy.yaml",
+        "manifests/a/stray.yaml",
+    ]
+
+
 def test_tool_is_the_same_only_for_the_same_inputs(bundle: Bundle) -> None:
     assert bundle.has_tool("b", "1")
     assert not bundle.has_tool("b", "2")

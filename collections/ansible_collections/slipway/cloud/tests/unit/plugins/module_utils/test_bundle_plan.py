@@ -14,19 +14,40 @@ TOOLS: list[Row] = [
     {"name": "kubernetes", "tag": "core", "version": "1", "release": [{"url": "..."}]},
     {"name": "etcd", "tag": "core", "version": "1", "pulled": True},
     {"name": "local", "tag": "core", "version": "1"},
+    {"name": "metallb", "tag": "addons", "version": "1", "pulled": True, "manifests": {"x.yaml": "0"}},
     {"name": "kwok", "tag": "tests", "version": "1"},
 ]
-IMAGES: list[Row] = [{"name": "etcd:1", "tag": "core"}, {"name": "kwok:1", "tag": "tests"}]
+IMAGES: list[Row] = [
+    {"name": "etcd:1", "tag": "core"},
+    {"name": "metallb:1", "tag": "addons"},
+    {"name": "kwok:1", "tag": "tests"},
+]
 
 
 @pytest.mark.parametrize(
     ("source", "tags", "download", "build", "images", "keep_tools"),
     [
-        ("source", ["core"], [], ["kubernetes", "etcd", "local"], ["etcd:1"], ["kubernetes", "etcd", "local", "kwok"]),
-        ("source", ["tests"], [], ["kwok"], ["kwok:1"], ["kubernetes", "etcd", "local", "kwok"]),
-        ("release", ["core"], ["kubernetes"], ["local"], [], ["kubernetes", "local", "kwok"]),
-        ("release", ["core", "tests"], ["kubernetes"], ["local", "kwok"], [], ["kubernetes", "local", "kwok"]),
-        ("release", [], [], [], [], ["kubernetes", "local", "kwok"]),
+        (
+            "source",
+            ["core"],
+            [],
+            ["kubernetes", "etcd", "local"],
+            ["etcd:1"],
+            ["kubernetes", "etcd", "local", "metallb", "kwok"],
+        ),
+        ("source", ["tests"], [], ["kwok"], ["kwok:1"], ["kubernetes", "etcd", "local", "metallb", "kwok"]),
+        ("release", ["core"], ["kubernetes"], ["local"], [], ["kubernetes", "local", "metallb", "kwok"]),
+        (
+            "release",
+            ["core", "tests"],
+            ["kubernetes"],
+            ["local", "kwok"],
+            [],
+            ["kubernetes", "local", "metallb", "kwok"],
+        ),
+        ("source", ["addons"], [], ["metallb"], ["metallb:1"], ["kubernetes", "etcd", "local", "metallb", "kwok"]),
+        ("release", ["addons"], ["metallb"], [], [], ["kubernetes", "local", "metallb", "kwok"]),
+        ("release", [], [], [], [], ["kubernetes", "local", "metallb", "kwok"]),
     ],
 )
 def test_plan(
@@ -37,7 +58,7 @@ def test_plan(
     assert [row["name"] for row in found["build"]] == build
     assert [row["name"] for row in found["images"]] == images
     assert found["keep_tools"] == keep_tools
-    assert found["keep_images"] == ([] if source == "release" else ["etcd:1", "kwok:1"])
+    assert found["keep_images"] == ([] if source == "release" else ["etcd:1", "metallb:1", "kwok:1"])
 
 
 def test_version_of_a_release() -> None:
@@ -53,13 +74,14 @@ def test_version_of_a_release() -> None:
             {"kubernetes": "2"},
             "kubernetes 2, but its module file pins 1: set bundle_source to release",
         ),
+        ("release", {"metallb": "2"}, "asks for metallb 2, but its module file pins 1"),
         ("release", {"kwok": "2"}, "asks for kwok 2, but its module file pins 1"),
         ("release", {"kubernets": "2"}, "bundle_versions names kubernets, which the bundle does not have"),
     ],
 )
 def test_version_that_cannot_be_had(source: str, versions: dict[str, str], message: str) -> None:
     with pytest.raises(PlanError, match=message):
-        plan(tools=TOOLS, images=IMAGES, source=source, tags=["core", "tests"], versions=versions)
+        plan(tools=TOOLS, images=IMAGES, source=source, tags=["core", "addons", "tests"], versions=versions)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.slipway.cloud.plugins.module_utils._ansible import option_problems, texts
-from ansible_collections.slipway.cloud.plugins.module_utils._cluster import failure, items_of, objects_of, report
+from ansible_collections.slipway.cloud.plugins.module_utils._cluster import items_of, objects_of, report
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Cause
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import InvalidInputError
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.lifecycle import Action, Result
@@ -93,8 +93,3 @@ def result(action: Action = "created", *, cause: Cause | None = None) -> Result:
 def test_report(action: Action, cause: Cause | None, waited: bool, state: str, changed: bool) -> None:
     outcome = report([result(action, cause=cause)], waited=waited)
     assert (outcome["clusters"][0]["state"], outcome["changed"], len(outcome["diff"])) == (state, changed, changed)
-
-
-def test_failure_names_each_cluster_that_failed() -> None:
-    results = [result(), result(cause=Cause("x", "it crashes.", hint="Mend it."))]
-    assert failure(results) == "cluster demo in namespace n: it crashes. Mend it."

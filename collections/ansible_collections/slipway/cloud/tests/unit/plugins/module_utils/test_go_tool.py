@@ -50,6 +50,7 @@ def test_import_that_is_not_there(name: str) -> None:
         {"rename": {"a": "b"}},
         {"main": {"module": "m"}},
         {"c_programs": [{}]},
+        {"manifests": {"x.yaml": "0"}},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -13,10 +13,10 @@ import pytest
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.apply import (
     cleaned,
     declares,
+    is_ours,
     keep_replicas,
-    require_ours,
+    not_ours,
 )
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import NotOursError
 
 if TYPE_CHECKING:
     from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import Object
@@ -73,5 +73,6 @@ def test_replicas_are_kept(spec: Object, current: Object | None, expected: Objec
 
 def test_what_is_not_ours_is_refused() -> None:
     meta = {"name": "demo", "namespace": "n", "labels": {"app.kubernetes.io/managed-by": "Helm"}}
-    with pytest.raises(NotOursError, match="Deployment demo in namespace n exists and was not made by Slipway"):
-        require_ours({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta})
+    obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta}
+    assert not is_ours(obj)
+    assert "Deployment demo in namespace n exists and was not made by Slipway" in str(not_ours(obj))

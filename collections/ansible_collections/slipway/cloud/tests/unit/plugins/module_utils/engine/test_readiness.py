@@ -17,11 +17,12 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.readiness imp
     Target,
     Verdict,
     View,
-    deployment_ready,
     failing_fast,
     gone,
+    ready,
+    takes_time,
 )
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import DEPLOYMENT, Object
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import DEPLOYMENT, Object, Resource
 
 TARGET = Target(DEPLOYMENT, "n", "demo", uid="d", generation=2, revision=10)
 COMPLETE = {"observedGeneration": 2, "updatedReplicas": 3, "replicas": 3, "availableReplicas": 3}
@@ -67,7 +68,7 @@ def pod(name: str, owner: str = "rs2", *, state: str = "running", **meta: t.Any)
     ],
 )
 def test_deployment(obj: Object, state: State, summary: str) -> None:
-    verdict = deployment_ready(view(obj))
+    verdict = ready(view(obj))
     assert verdict.state is state
     assert summary in verdict.summary
 
@@ -82,14 +83,14 @@ def test_deployment(obj: Object, state: State, summary: str) -> None:
     ],
 )
 def test_only_the_very_object_counts(obj: Object | None, settled: bool, state: State, code: str | None) -> None:
-    verdict = deployment_ready(view(obj, settled=settled))
+    verdict = ready(view(obj, settled=settled))
     assert (verdict.state, verdict.cause and verdict.cause.code) == (state, code)
 
 
 def test_object_that_is_being_deleted_will_not_become_ready() -> None:
     obj = deployment(COMPLETE)
     obj["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert deployment_ready(view(obj)).state is State.FAILED
+    assert ready(view(obj)).state is State.FAILED
 
 
 @pytest.mark.parametrize(
@@ -104,13 +105,13 @@ def test_object_that_is_being_deleted_will_not_become_ready() -> None:
 )
 def test_stages_are_those_of_the_newest_pods(pods: list[Object], reached: tuple[str, ...]) -> None:
     seen = view(deployment({**COMPLETE, "availableReplicas": 0}), replica_set(1), replica_set(2), *pods)
-    assert deployment_ready(seen).reached == reached
+    assert ready(seen).reached == reached
 
 
 def test_trouble_of_old_pods_is_no_cause() -> None:
     status = {**COMPLETE, "availableReplicas": 0}
     bad = pod("bad", owner="rs1", state="waiting")
-    assert deployment_ready(view(deployment(status), replica_set(1), replica_set(2), bad)).cause is None
+    assert ready(view(deployment(status), replica_set(1), replica_set(2), bad)).cause is None
 
 
 @pytest.mark.parametrize(
@@ -147,3 +148,104 @@ def test_what_holds_a_deletion_is_named() -> None:
 def test_fail_fast(policy: FailFast, recoverable: bool, state: State) -> None:
     verdict = Verdict(State.PENDING, "", cause=Cause("image_pull_failed", "", recoverable=recoverable))
     assert failing_fast(lambda _: verdict, policy)(view(None)).state is state
+
+
+OBSERVED = {"observedGeneration": 2}
+MANY = {**OBSERVED, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3}
+EVERYWHERE = {**OBSERVED, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}
+BALANCED = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+
+
+def conditions(**values: str) -> Object:
+    return {"conditions": [{"type": kind, "status": status, "reason": "R"} for kind, status in values.items()]}
+
+
+def judged(api_version: str, kind: str, spec: Object, status: Object, *descendants: Object) -> Verdict:
+    resource = Resource(api_version, kind, "things")
+    obj = {"kind": kind, "metadata": {"name": "demo", "uid": "d"}, "spec": spec, "status": status}
+    return ready(View(Target(resource, "n", "demo", uid="d", generation=2, revision=10), obj, True, descendants))
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "spec", "status", "state", "summary"),
+    [
+        ("apps/v1", "StatefulSet", {"replicas": 3}, MANY, State.DONE, "3 of 3 replicas"),
+        ("apps/v1", "StatefulSet", {"replicas": 3}, {**MANY, "availableReplicas": 2}, State.PENDING, "2 of 3 replicas"),
+        ("apps/v1", "StatefulSet", {"replicas": 3}, {**MANY, "observedGeneration": 1}, State.PENDING, "not seen"),
+        ("apps/v1", "StatefulSet", {"replicas": 3}, {**MANY, "updatedReplicas": 1}, State.PENDING, "2 old ones left"),
+        ("apps/v1", "StatefulSet", {"replicas": 2}, MANY, State.PENDING, "2 of 2 replicas"),
+        ("apps/v1", "DaemonSet", {}, EVERYWHERE, State.DONE, "3 of 3 nodes"),
+        ("apps/v1", "DaemonSet", {}, OBSERVED, State.DONE, "0 of 0 nodes"),
+        ("apps/v1", "DaemonSet", {}, {}, State.PENDING, "not seen"),
+        ("apps/v1", "DaemonSet", {}, {**EVERYWHERE, "numberAvailable": 2}, State.PENDING, "available on 2 of 3"),
+        ("apps/v1", "DaemonSet", {}, {**EVERYWHERE, "updatedNumberScheduled": 1}, State.PENDING, "updated on 1"),
+        ("batch/v1", "Job", {}, conditions(Complete="True"), State.DONE, "complete"),
+        ("batch/v1", "Job", {}, {"active": 1}, State.PENDING, "0 pods have succeeded"),
+        ("batch/v1", "Job", {}, conditions(Failed="True"), State.FAILED, "has failed: R"),
+        ("v1", "Pod", {}, {"phase": "Running", **conditions(Ready="True")}, State.DONE, "Running"),
+        ("v1", "Pod", {}, {"phase": "Running", **conditions(Ready="False")}, State.PENDING, "not ready"),
+        ("v1", "Pod", {}, {"phase": "Succeeded"}, State.DONE, "Succeeded"),
+        ("v1", "Pod", {}, {"phase": "Failed", "reason": "Evicted"}, State.FAILED, "Evicted"),
+        ("v1", "PersistentVolumeClaim", {}, {"phase": "Bound"}, State.DONE, "bound"),
+        ("v1", "PersistentVolumeClaim", {}, {"phase": "Pending"}, State.PENDING, "Pending"),
+        ("v1", "Service", {"type": "ClusterIP"}, {}, State.DONE, "reachable"),
+        ("v1", "Service", {"type": "LoadBalancer"}, BALANCED, State.DONE, "reachable"),
+        ("v1", "Service", {"type": "LoadBalancer"}, {"loadBalancer": {}}, State.PENDING, "no address"),
+        ("v1", "Namespace", {}, {"phase": "Active"}, State.DONE, "Active"),
+        ("v1", "Namespace", {}, {}, State.PENDING, "is new"),
+        (
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            {},
+            conditions(Established="True"),
+            State.DONE,
+            "Established",
+        ),
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition", {}, {}, State.PENDING, "not Established"),
+        ("apiregistration.k8s.io/v1", "APIService", {}, conditions(Available="True"), State.DONE, "Available"),
+        (
+            "apiregistration.k8s.io/v1",
+            "APIService",
+            {},
+            conditions(Available="False"),
+            State.PENDING,
+            "not Available",
+        ),
+        ("example.org/v1", "Thing", {}, {}, State.DONE, "accepted"),
+        ("example.org/v1", "Thing", {}, conditions(Ready="True"), State.DONE, "Ready"),
+        ("example.org/v1", "Thing", {}, conditions(Ready="False"), State.PENDING, "not Ready"),
+        ("example.org/v1", "Thing", {}, {"observedGeneration": "1"}, State.PENDING, "not seen"),
+        ("example.org/v1", "Thing", {}, {"observedGeneration": "2"}, State.DONE, "accepted"),
+        ("example.org/v1", "Thing", {}, conditions(Reconciling="True"), State.PENDING, "reconciling"),
+        ("example.org/v1", "Thing", {}, conditions(Stalled="True", Ready="True"), State.FAILED, "stalled"),
+        ("serving.example.org/v1", "Service", {"type": "LoadBalancer"}, {}, State.DONE, "accepted"),
+    ],
+)
+def test_rule(api_version: str, kind: str, spec: Object, status: Object, state: State, summary: str) -> None:
+    verdict = judged(api_version, kind, spec, status)
+    assert verdict.state is state
+    assert summary in verdict.summary
+    assert verdict.reached == (("available",) if state is State.DONE else ())
+
+
+def test_pods_of_an_older_revision_are_no_cause() -> None:
+    old, new = (
+        pod(name, owner="d", state="waiting", labels={"controller-revision-hash": name}) for name in ("old", "new")
+    )
+    status = {**MANY, "availableReplicas": 0, "updateRevision": "new"}
+    cause = judged("apps/v1", "StatefulSet", {"replicas": 3}, status, old, new).cause
+    assert cause
+    assert cause.evidence == ("pod new: ImagePullBackOff",)
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        (DEPLOYMENT, True),
+        (Resource("v1", "ConfigMap", "configmaps"), False),
+        (Resource("rbac.authorization.k8s.io/v1", "Role", "roles"), False),
+        (Resource("example.org/v1", "Thing", "things"), True),
+    ],
+)
+def test_what_takes_time(resource: Resource, expected: bool) -> None:
+    assert takes_time(resource) is expected

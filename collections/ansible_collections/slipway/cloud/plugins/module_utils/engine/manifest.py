@@ -1,0 +1,121 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documents of whatever kinds: those that others stand on go first, and come last when all are to go.
+
+Everything that the server can judge is rehearsed before the first change. What stands on a namespace or a definition
+that is still to be made, it cannot judge yet.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import replace
+
+from .discovery import await_kinds, find
+from .lifecycle import FOUNDATION, Action, Options, Result, rank
+from .lifecycle import ensure_absent as _ensure_absent
+from .lifecycle import ensure_present as _ensure_present
+from .resources import MANAGED_BY, OURS, Object, object_key
+
+if t.TYPE_CHECKING:
+    from .client import Client
+
+Kind = tuple[str, str]  # apiVersion and kind
+
+_LAYERS = ((3,), (2, 1), (0,))  # ranks that are deleted together
+
+
+def ours(document: Object) -> Object:
+    """Return a document with the label by which our objects are known."""
+    meta = document["metadata"]
+    return {**document, "metadata": {**meta, "labels": {**(meta.get("labels") or {}), MANAGED_BY: OURS}}}
+
+
+def kind_of(document: Object) -> Kind:
+    """Return the kind of a document, with its version."""
+    return document["apiVersion"], document["kind"]
+
+
+def defined_kinds(documents: t.Iterable[Object]) -> set[Kind]:
+    """Return the kinds that the CustomResourceDefinitions among the documents define."""
+    specs = [each["spec"] for each in documents if each["kind"] == "CustomResourceDefinition"]
+    return {
+        (f"{spec['group']}/{version['name']}", spec["names"]["kind"])
+        for spec in specs
+        for version in spec["versions"]
+        if version.get("served", True)
+    }
+
+
+def ensure_present(client: Client, documents: t.Sequence[Object], options: Options | None = None) -> list[Result]:
+    """Make all documents exist as declared and wait until all are ready; what others stand on is first in the results.
+
+    :param documents: whole manifests. They get our label; those that name no namespace go to the client's.
+    :raises EngineError: for whatever is wrong before anything was changed.
+    """
+    options = replace(options or Options(), family_labels=False)
+    documents = [ours(each) for each in documents]
+    foundation = [each for each in documents if each["kind"] in FOUNDATION]
+    others = [each for each in documents if each["kind"] not in FOUNDATION]
+    if not foundation or not others:
+        return _ensure_present(client, documents, options)
+    started = time.monotonic()
+    rehearsed = _rehearse(client, foundation, others, replace(options, dry_run=True))
+    if options.dry_run:
+        return rehearsed
+    results = _ensure_present(client, foundation, replace(options, wait=True))
+    if any(each.cause for each in results):
+        return results + [_result(each, "none") for each in others]
+    needed = defined_kinds(foundation) & {kind_of(each) for each in others}
+    await_kinds(client, needed, deadline=started + options.timeout)
+    return results + _ensure_present(client, others, _from_now(options, started))
+
+
+def _rehearse(client: Client, foundation: list[Object], others: list[Object], options: Options) -> list[Result]:
+    """Return what would be done; what stands on something that is not there yet would be created."""
+    results = _ensure_present(client, foundation, options)
+    new = [each for each, result in zip(foundation, results, strict=True) if result.action == "created"]
+    namespaces, kinds = {each["metadata"]["name"] for each in new if each["kind"] == "Namespace"}, defined_kinds(new)
+
+    def can_be_judged(document: Object) -> bool:
+        return object_key(document)[0] not in namespaces and kind_of(document) not in kinds
+
+    judged = _ensure_present(client, [each for each in others if can_be_judged(each)], options)
+    return results + judged + [_result(each, "created", after=each) for each in others if not can_be_judged(each)]
+
+
+def ensure_absent(client: Client, documents: t.Sequence[Object], options: Options | None = None) -> list[Result]:
+    """Delete all documents that exist, and wait until they and what they control are gone.
+
+    What a controller among them looks after goes before it, and what the others stand on goes last.
+
+    :param documents: manifests, of which kind, namespace and name are read.
+    :raises EngineError: for whatever is wrong before anything was changed, an object that is not ours among it.
+    """
+    options = replace(options or Options(), family_labels=False)
+    started = time.monotonic()
+    known = [(document, find(client, *kind_of(document))) for document in map(ours, documents)]
+    results = [_result(document, "absent") for document, resource in known if resource is None]
+    placed = [(document, resource) for document, resource in known if resource]
+    rehearsed = _ensure_absent(client, [document for document, _resource in placed], replace(options, dry_run=True))
+    if options.dry_run:
+        return results + rehearsed
+    results += [result for result in rehearsed if result.action != "deleted"]
+    there = [row for row, result in zip(placed, rehearsed, strict=True) if result.action == "deleted"]
+    for layer in _LAYERS:
+        chosen = [document for document, resource in there if rank(resource) in layer]
+        results += _ensure_absent(client, chosen, _from_now(options, started))
+        if any(each.cause for each in results):
+            break
+    return results
+
+
+def _from_now(options: Options, started: float) -> Options:
+    return replace(options, timeout=max(0.0, started + options.timeout - time.monotonic()))
+
+
+def _result(document: Object, action: Action, *, after: Object | None = None) -> Result:
+    namespace, name = object_key(document)
+    return Result(kind=document["kind"], namespace=namespace, name=name, action=action, after=after or {})
