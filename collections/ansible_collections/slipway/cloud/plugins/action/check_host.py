@@ -90,7 +90,7 @@ class ActionModule(ActionBase):
 
     def _look(self, needs: Needs, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Return what the module host_facts says of the host, or why it cannot."""
-        options = {"directories": list(needs.disk_mib)}
+        options = {"directories": list(needs.disk_mib), "ports": list(needs.ports)}
         try:
             answer: dict[str, t.Any] = self._execute_module("slipway.cloud.host_facts", options, task_vars=variables)
         except AnsibleError as error:

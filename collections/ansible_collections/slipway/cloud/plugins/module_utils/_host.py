@@ -115,7 +115,7 @@ class Observations:
     runtimes: list[str] = field(default_factory=list)
     """The other container runtimes that listen here, see RUNTIMES."""
     listening: dict[str, str] = field(default_factory=dict)
-    """Port -> the program that listens there, over TCP; without root an empty name."""
+    """Port of those that were asked for -> the program that listens there, over TCP; without root an empty name."""
     disks: dict[str, Disk] = field(default_factory=dict)
     """The file systems of the directories that were asked for."""
     hostname_resolves: bool = True
@@ -200,12 +200,15 @@ def _membership(seen: Observations) -> Membership:
     return "member" if seen.kubeadm_marker == seen.kubernetes_ca else "interrupted"
 
 
-def observe(*, root: Path = Path("/"), marker: str, directories: t.Sequence[str] = ()) -> Observations:
+def observe(
+    *, root: Path = Path("/"), marker: str, directories: t.Sequence[str] = (), ports: t.Sequence[int] = ()
+) -> Observations:
     """Look at this machine.
 
     :param root: where its files are; another directory than ``/`` in tests.
     :param marker: path of the note that the role kubeadm keeps.
     :param directories: those whose file systems are of interest; they need not exist.
+    :param ports: those of interest.
     """
     release = key_values(text(root / "etc/os-release"), "=")
     memory = key_values(text(root / "proc/meminfo"), ":")
@@ -239,7 +242,7 @@ def observe(*, root: Path = Path("/"), marker: str, directories: t.Sequence[str]
         minikube=(root / "var/lib/minikube").is_dir(),
         containerd_config=_containerd_config(root),
         runtimes=[name for name, path in RUNTIMES.items() if (root / path).exists()],
-        listening=listening(root),
+        listening=listening(root, ports),
         disks={directory: disk(root / directory.lstrip("/")) for directory in directories},
         hostname_resolves=hostname_resolves(uname.nodename),
         clock=time.time(),

@@ -82,14 +82,15 @@ def missing_controllers(root: Path, *, unified: bool) -> list[str]:
     return [name for name in _CONTROLLERS if name not in offered]
 
 
-def listening(root: Path) -> dict[str, str]:
-    """Return the TCP ports that are listened on, each with the name of the program, as far as this user may see it."""
+def listening(root: Path, ports: t.Container[int]) -> dict[str, str]:
+    """Return which TCP ports are listened on, each with the name of the program, as far as this user may see it."""
     sockets = {}
     for table in ("proc/net/tcp", "proc/net/tcp6"):
         for fields in map(str.split, text(root / table).splitlines()[1:]):
-            if fields[3] == _LISTEN:
-                sockets[fields[9]] = str(int(fields[1].rpartition(":")[2], 16))
-    owners = dict(_owners(root, sockets))
+            port = int(fields[1].rpartition(":")[2], 16)
+            if fields[3] == _LISTEN and port in ports:
+                sockets[fields[9]] = str(port)
+    owners = dict(_owners(root, sockets)) if sockets else {}
     return {port: owners.get(inode, "") for inode, port in sockets.items()}
 
 

@@ -23,6 +23,11 @@ options:
     type: list
     elements: path
     default: []
+  ports:
+    description: TCP ports of which is said whether, and by which program, they are listened on.
+    type: list
+    elements: int
+    default: []
 attributes:
   check_mode:
     support: full
@@ -81,10 +86,12 @@ def main() -> t.NoReturn:
         argument_spec={
             "kubeadm_marker": {"type": "path", "default": "/var/lib/slipway/kubeadm"},
             "directories": {"type": "list", "elements": "path", "default": []},
+            "ports": {"type": "list", "elements": "int", "default": []},
         },
         supports_check_mode=True,
     )
-    seen = observe(marker=module.params["kubeadm_marker"], directories=module.params["directories"])
+    asked = {name: module.params[name] for name in ("directories", "ports")}
+    seen = observe(marker=module.params["kubeadm_marker"], **asked)
     facts = {**asdict(seen), "settings": asdict(settings(seen))}
     module.exit_json(changed=False, ansible_facts={"slipway_host": facts})
 

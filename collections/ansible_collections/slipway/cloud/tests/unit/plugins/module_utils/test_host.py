@@ -200,7 +200,7 @@ def test_observe_a_machine(tmp_path: Path) -> None:
     )
     (tmp_path / "proc/41/fd").mkdir()
     (tmp_path / "proc/41/fd/3").symlink_to("socket:[777]")
-    seen = observe(root=tmp_path, marker="/note", directories=["/var/lib"])
+    seen = observe(root=tmp_path, marker="/note", directories=["/var/lib"], ports=[22, 6443, 50000, 10250])
     here = {name: getattr(seen, name) for name in OF_THIS_MACHINE}
     assert asdict(seen) == {
         **here,

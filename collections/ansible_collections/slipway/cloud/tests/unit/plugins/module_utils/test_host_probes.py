@@ -106,10 +106,11 @@ def test_listening_here() -> None:
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_server(("::1", 0), family=socket.AF_INET6) as v6,
     ):
-        ports = [str(each.getsockname()[1]) for each in (server, v6)]
-        here = listening(Path("/"))
-        assert [here[port] for port in ports] == [text(Path("/proc/self/comm")).strip()] * 2
-    assert not set(ports) & set(listening(Path("/")))
+        ports = [int(each.getsockname()[1]) for each in (server, v6)]
+        own = text(Path("/proc/self/comm")).strip()
+        assert listening(Path("/"), ports) == {str(port): own for port in ports}
+        assert listening(Path("/"), ports[:1]) == {str(ports[0]): own}
+    assert listening(Path("/"), ports) == {}
 
 
 def test_disk(tmp_path: Path) -> None:
