@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
             "required": True,
             "options": {
                 "group": {"type": "str", "required": True},
-                "installer": {"type": "str", "choices": ["kubeadm", "minikube"]},
+                "installer": {"type": "str", "choices": ["", "kubeadm", "minikube"], "default": ""},
                 "cpus": {"type": "int", "default": 1},
                 "memory_mib": {"type": "int", "default": 0},
                 "ports": {"type": "list", "elements": "int", "default": []},

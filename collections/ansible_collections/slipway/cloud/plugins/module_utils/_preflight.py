@@ -17,7 +17,7 @@ from ._bundle import ARCHITECTURES
 from ._host import CONTAINERS, OWN_RESOLV_CONF, Observations, resolver, settings
 
 Level = t.Literal["error", "warning"]
-Installer = t.Literal["kubeadm", "minikube"]
+Installer = t.Literal["", "kubeadm", "minikube"]
 
 _MIB = 1 << 20
 # A node's name, as the API wants it (RFC 1123).
@@ -38,11 +38,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a host must be and have; ``installer`` is what makes it a node, None if it becomes none."""
+    """What a host must be and have; ``installer`` is what makes it a node, empty if it becomes none."""
 
     systems: t.Mapping[str, t.Collection[str]]
     """Accepted versions by the distribution's ID, as os-release has them."""
-    installer: Installer | None = None
+    installer: Installer = ""
     machine: str | None = None
     """The architecture of the programs that it is given, as uname names it; any known one if None."""
     cpus: int = 1
@@ -69,7 +69,7 @@ class Row(t.TypedDict):
     """What a host needs because it is in a group."""
 
     group: str
-    installer: Installer | None
+    installer: Installer
     cpus: int
     memory_mib: int
     ports: list[int]
@@ -85,7 +85,7 @@ def needs_of(groups: t.Collection[str], table: t.Iterable[Row], **same: t.Any) -
     if not rows:
         return None
     return Needs(
-        installer=next((row["installer"] for row in rows if row["installer"]), None),
+        installer=next((row["installer"] for row in rows if row["installer"]), ""),
         cpus=max(row["cpus"] for row in rows),
         memory_mib=max(row["memory_mib"] for row in rows),
         disk_mib={disk["path"]: disk["mib"] for row in rows for disk in row["disk"]},

@@ -31,9 +31,12 @@ options:
         type: str
         required: true
       installer:
-        description: What makes its hosts nodes of a Kubernetes. Only such hosts are judged by more than their size.
+        description:
+          - What makes its hosts nodes of a Kubernetes; empty if nothing does.
+          - Only hosts that become nodes are judged by more than their size.
         type: str
-        choices: [kubeadm, minikube]
+        choices: ['', kubeadm, minikube]
+        default: ''
       cpus:
         description: How many CPUs.
         type: int

@@ -268,7 +268,7 @@ def test_ignore() -> None:
 TABLE: list[Row] = [
     {
         "group": "builder",
-        "installer": None,
+        "installer": "",
         "cpus": 1,
         "memory_mib": 0,
         "ports": [],
@@ -282,7 +282,7 @@ TABLE: list[Row] = [
         "ports": [10250],
         "disk": [{"path": "/v", "mib": 1}],
     },
-    {"group": "edge", "installer": None, "cpus": 2, "memory_mib": 1024, "ports": [80, 10250], "disk": []},
+    {"group": "edge", "installer": "", "cpus": 2, "memory_mib": 1024, "ports": [80, 10250], "disk": []},
 ]
 
 
