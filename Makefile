@@ -58,7 +58,8 @@ packaging: dev ## The collection's tarball, installed into an empty place
 	pytest tests/packaging $(junit)
 
 molecule: dev ## The whole site on VMs of its own, then the live suites (KEEP=1)
-	molecule test $(if $(KEEP),--destroy=never)
+	$(if $(KEEP),,molecule destroy --no-report)
+	molecule test --all $(if $(KEEP),--destroy=never)
 
 bench: dev ## This and kubectl in turns, on the VMs of make up
 	@PYTHONPATH=collections SLIPWAY_VM_SET=$(VM_SET) python -m tests.bench

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime as dt
 import http.server
 import io
-import ipaddress
 import json
 import os
 import socket
@@ -19,29 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.slipway.cloud.plugins.module_utils._image_archive import Config, Source, write_archive
 from ansible_collections.slipway.cloud.plugins.module_utils._image_push import Access, RegistryError, push_image
 from tests.support.api_server import free_ports
 from tests.support.paths import BUNDLE_BIN
+from tests.support.registry import PASSWORD, USER, write_home
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-USER, PASSWORD = "ci", "open sesame"
-# Of PASSWORD by bcrypt, which the registry insists on.
-HTPASSWD = f"{USER}:$2b$04$ZOu/omhOGCitxAV4wpVIquuLCDjisIb61Bmky1og3dvNE80IrXlna\n"
-CONFIG = """\
-version: 0.1
-log: {{level: warn}}
-storage: {{filesystem: {{rootdirectory: {home}/data}}}}
-http: {{addr: "127.0.0.1:{port}", tls: {{certificate: {home}/tls.crt, key: {home}/tls.key}}}}
-auth: {{htpasswd: {{realm: test, path: {home}/htpasswd}}}}
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,27 +38,7 @@ class Registry:
 
     @property
     def access(self) -> Access:
-        return Access(username=USER, password=PASSWORD, ca_path=str(self.home / "tls.crt"))
-
-
-def write_certificate(home: Path) -> None:
-    """Write a certificate of 127.0.0.1 that is its own authority, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry of the tests")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (home / "tls.crt").write_bytes(certificate.public_bytes(pem))
-    (home / "tls.key").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+        return Access(username=USER, password=PASSWORD, ca_path=str(self.home / "ca.crt"))
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +46,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """The registry all tests share."""
     home = tmp_path_factory.mktemp("registry")
     (port,) = free_ports(1)
-    write_certificate(home)
-    (home / "htpasswd").write_text(HTPASSWD)
-    (home / "config.yml").write_text(CONFIG.format(home=home, port=port))
+    write_home(home, address="127.0.0.1", port=port)
     program = Path(os.environ.get("SLIPWAY_TEST_BIN") or BUNDLE_BIN) / "registry"
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -139,7 +102,10 @@ def test_dry_run_pushes_nothing(registry: Registry, archive: Path) -> None:
     [
         ({"password": "wrong"}, r"refused .* with 401: the user name or the password is wrong or missing"),
         ({"username": "", "password": ""}, r"refused .* with 401: the user name"),
-        ({"ca_path": ""}, r"The certificate of 127\.0\.0\.1:\d+ is not trusted \(self-signed certificate\): name"),
+        (
+            {"ca_path": ""},
+            r"The certificate of 127\.0\.0\.1:\d+ is not trusted \(unable to get local issuer certificate\): name",
+        ),
         ({"ca_path": "/nonexistent.pem"}, r"/nonexistent\.pem cannot be used"),
     ],
 )

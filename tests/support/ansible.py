@@ -84,8 +84,13 @@ def module(
 
 
 def playbook(
-    name: str, variables: Mapping[str, Any], *flags: str, prefix: Sequence[str] = (), timeout: float = 900
+    name: str,
+    variables: Mapping[str, Any],
+    *flags: str,
+    inventory: str = "testbed",
+    prefix: Sequence[str] = (),
+    timeout: float = 900,
 ) -> Run:
-    """Run one of the project's playbooks on the test bed with these extra variables."""
-    command = [str(VENV_BIN / "ansible-playbook"), "-i", "inventories/testbed", f"playbooks/{name}.yml", *flags]
+    """Run one of the project's playbooks on one of its inventories with these extra variables."""
+    command = [str(VENV_BIN / "ansible-playbook"), "-i", f"inventories/{inventory}", f"playbooks/{name}.yml", *flags]
     return run([*prefix, *command, f"--extra-vars={json.dumps(variables)}"], timeout=timeout)

@@ -32,6 +32,7 @@ class Kubernetes:
     """One set of VMs and the Kubernetes on them."""
 
     vm_set: str = os.environ.get("SLIPWAY_VM_SET", "t")
+    own_kubeconfig: Path | None = None
 
     @property
     def layout(self) -> VmSet:
@@ -40,8 +41,8 @@ class Kubernetes:
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
-        return CACHE / self.layout.kubeconfig
+        """Its own kubeconfig, else the administrator's."""
+        return self.own_kubeconfig or CACHE / self.layout.kubeconfig
 
     @property
     def addresses(self) -> dict[str, str]:

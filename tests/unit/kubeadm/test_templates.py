@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,3 +144,29 @@ def test_containerd_configuration(seen: Observations, systemd: str) -> None:
     text = render("host", "containerd/config.toml.j2", seen)
     assert [line.strip() for line in text.splitlines() if "SystemdCgroup" in line] == [f"SystemdCgroup = {systemd}"]
     assert 'imports = ["/etc/containerd/conf.d/*.toml"]' in text
+
+
+def test_registries(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text("-----BEGIN CERTIFICATE-----\n")
+    registries = [
+        {"registry": "registry.example:5000", "url": "https://registry.example:5000", "ca": str(authority)},
+        {"registry": "docker.io", "url": "http://192.0.2.1:5000"},
+    ]
+    read = {"lookup": lambda _plugin, path, **_: Path(path).read_text()}
+    files = yaml.safe_load(render("host", "registries.yml.j2", UBUNTU, host_registries=registries, **read))
+    contents = {file["path"].removeprefix("/etc/containerd/certs.d/"): file["content"] for file in files}
+    hosts = {path: tomllib.loads(content) for path, content in contents.items() if path.endswith("/hosts.toml")}
+    capabilities = ["pull", "resolve"]
+    ca = "/etc/containerd/certs.d/registry.example:5000/ca.crt"
+    assert hosts == {
+        "registry.example:5000/hosts.toml": {
+            "server": "https://registry.example:5000",
+            "host": {"https://registry.example:5000": {"capabilities": capabilities, "ca": ca}},
+        },
+        "docker.io/hosts.toml": {
+            "server": "http://192.0.2.1:5000",
+            "host": {"http://192.0.2.1:5000": {"capabilities": capabilities}},
+        },
+    }
+    assert contents["registry.example:5000/ca.crt"] == authority.read_text()

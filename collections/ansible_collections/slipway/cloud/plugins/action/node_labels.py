@@ -8,10 +8,10 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._ansible import Params, client_of, option_problems, refuse, texts
-from ..module_utils._node_labels import Change, Declaration, change_of, problems_of, selected
+from ..module_utils._node_labels import Change, Declaration, change_of, commands, problems_of, selected
 from ..module_utils._spec import CONNECTION, Spec
 from ..module_utils.engine.apply import patch
-from ..module_utils.engine.errors import ConflictError
+from ..module_utils.engine.errors import ConflictError, EngineError, ForbiddenError
 from ..module_utils.engine.resources import NODE, Object
 from ..plugin_utils._engine_action import EngineAction
 
@@ -52,7 +52,11 @@ class ActionModule(EngineAction):
         declaration = declaration_of(params)
         with client_of(params) as client:
             nodes = selected(list_nodes(client, params["selector"]), params["nodes"], params["selector"])
-            return report([settle(client, node, declaration, dry_run=check_mode) for node in nodes])
+            try:
+                return report([settle(client, node, declaration, dry_run=check_mode) for node in nodes])
+            except ForbiddenError as error:
+                lines = [line for node in nodes for line in commands(change_of(node, declaration))]
+                raise EngineError(f"{error} Or let an admin type: {'; '.join(lines)}", code=error.code) from error
 
 
 def declaration_of(params: Params) -> Declaration:
@@ -75,10 +79,10 @@ def settle(client: Client, node: Object, declaration: Declaration, *, dry_run: b
     """Make one node as declared; what changes under our hands is read anew."""
     for attempt in range(_ATTEMPTS):
         change = change_of(node, declaration)
-        if dry_run or not change.patch:
+        if not change.patch:
             return change
         try:
-            patch(client, NODE, node, change.patch)
+            patch(client, NODE, node, change.patch, dry_run=dry_run)
         except ConflictError:
             if attempt == _ATTEMPTS - 1:
                 raise

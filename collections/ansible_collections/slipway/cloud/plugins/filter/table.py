@@ -17,6 +17,7 @@ short_description: Lay out rows as an aligned text table
 description:
   - Turns a list of dictionaries into text with one line for the headings and one for each row.
   - Numbers stand to the right, with two decimals if they have any; everything else stands to the left.
+  - A boolean is shown as C(yes) or C(no).
 positional: _input, columns
 options:
   _input:
@@ -46,7 +47,13 @@ _value:
 def _text(value: object) -> str:
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def table(rows: t.Sequence[t.Mapping[str, object]], columns: t.Sequence[str] | None = None) -> str:
@@ -56,7 +63,7 @@ def table(rows: t.Sequence[t.Mapping[str, object]], columns: t.Sequence[str] | N
     keys = list(columns or (rows[0] if rows else []))
     lines = [keys, *([_text(row.get(key)) for key in keys] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(keys))]
-    numeric = [any(isinstance(row.get(key), (int, float)) for row in rows) for key in keys]
+    numeric = [any(_is_number(row.get(key)) for row in rows) for key in keys]
     return "\n".join(
         "  ".join(
             cell.rjust(width) if right else cell.ljust(width)

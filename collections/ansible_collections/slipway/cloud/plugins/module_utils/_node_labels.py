@@ -101,6 +101,24 @@ def change_of(node: Object, declaration: Declaration) -> Change:
     return Change(meta["name"], before, after, patch)
 
 
+def commands(change: Change) -> list[str]:
+    """Return what to type for the same change to be made by hand."""
+    labels = change.patch.get("metadata", {}).get("labels", {})
+    before, after = ({_taint_key(taint): taint for taint in state["taints"]} for state in (change.before, change.after))
+    words = {
+        "label": [f"{key}-" if value is None else f"{key}={value}" for key, value in sorted(labels.items())],
+        "taint": [
+            *(_taint_text(taint) for key, taint in after.items() if before.get(key) != taint),
+            *(f"{key}-" for key in before if key not in after),
+        ],
+    }
+    return [f"kubectl {verb} --overwrite node {change.name} {' '.join(each)}" for verb, each in words.items() if each]
+
+
+def _taint_text(taint: Taint) -> str:
+    return f"{taint['key']}={taint['value']}:{taint['effect']}" if taint.get("value") else _taint_key(taint)
+
+
 def _taint_key(taint: Taint) -> str:
     return f"{taint['key']}:{taint['effect']}"
 

@@ -34,7 +34,7 @@ class EngineAction(ActionBase):
     _requires_connection = False
 
     spec: t.ClassVar[Spec]
-    rules: t.ClassVar[dict[str, list[tuple[str, ...]]]] = {}
+    rules: t.ClassVar[dict[str, list[t.Any]]] = {}
     """What an argument spec cannot say of one option alone, as ``mutually_exclusive``."""
 
     @abstractmethod

@@ -51,11 +51,13 @@ def apply(
     return client.request("PATCH", path, query, body=obj, content_type=APPLY_PATCH, action=f"apply {name}")
 
 
-def patch(client: Client, resource: Resource, current: Object, changes: Object) -> Object:
+def patch(client: Client, resource: Resource, current: Object, changes: Object, *, dry_run: bool = False) -> Object:
     """Merge ``changes`` into the very object that ``current`` is, and return it; ConflictError if it is another now."""
     body = {**changes, "metadata": {**changes.get("metadata", {}), "uid": current["metadata"]["uid"]}}
     path, name = _place(resource, current)
     query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+    if dry_run:
+        query["dryRun"] = "All"
     return client.request("PATCH", path, query, body=body, content_type=MERGE_PATCH, action=f"change {name}")
 
 

@@ -146,7 +146,10 @@ def _load_kubeconfig(path: str, connection: Connection) -> _Login:
     except Exception as error:
         raise ConfigurationError(f"The kubeconfig {path} cannot be used: {error}") from error
     if log.messages:
-        raise ConfigurationError(f"Cannot log in by context {name} of {path}: {'; '.join(log.messages)}")
+        raise ConfigurationError(
+            f"Cannot log in by context {name} of {path}: {'; '.join(log.messages)}. The program that its user names "
+            "under exec must be on the PATH, and be logged in."
+        )
     namespace = connection.namespace or contexts[name].safe_get("namespace") or "default"
     return _Login(configuration, namespace, f"context {name} of {path}")
 

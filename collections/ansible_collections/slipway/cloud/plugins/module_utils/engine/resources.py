@@ -67,10 +67,15 @@ class Resource:
 DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 REPLICA_SET = Resource("apps/v1", "ReplicaSet", "replicasets")
 POD = Resource("v1", "Pod", "pods")
+SECRET = Resource("v1", "Secret", "secrets")
+SERVICE_ACCOUNT = Resource("v1", "ServiceAccount", "serviceaccounts")
 NAMESPACE = Resource("v1", "Namespace", "namespaces", namespaced=False)
 NODE = Resource("v1", "Node", "nodes", namespaced=False)
 
-KNOWN = {(each.api_version, each.kind): each for each in (DEPLOYMENT, REPLICA_SET, POD, NAMESPACE, NODE)}
+KNOWN = {
+    (each.api_version, each.kind): each
+    for each in (DEPLOYMENT, REPLICA_SET, POD, SECRET, SERVICE_ACCOUNT, NAMESPACE, NODE)
+}
 
 
 def title(kind: str, name: str, namespace: str | None = None) -> str:

@@ -15,6 +15,7 @@ ROWS = [{"name": "a", "s": 1.5, "n": 10}, {"name": "long", "s": None, "n": 7}]
         pytest.param(ROWS, None, ["name     s   n", "a     1.50  10", "long     -   7"], id="every key"),
         pytest.param(ROWS, ["n", "name"], [" n  name", "10  a", " 7  long"], id="chosen keys, in order"),
         pytest.param([{"a": "x"}], ["a", "b"], ["a  b", "x  -"], id="a key that is missing"),
+        pytest.param([{"a": True}, {"a": False}], ["a"], ["a", "yes", "no"], id="booleans"),
         pytest.param([], ["a", "b"], ["a  b"], id="no rows"),
     ],
 )

@@ -15,6 +15,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils._node_labels import 
     Declaration,
     Taint,
     change_of,
+    commands,
     problems_of,
     selected,
 )
@@ -90,6 +91,34 @@ def test_taints(before: Object, taints: list[Taint], expected: list[Taint]) -> N
 def test_change_shows_all_labels() -> None:
     change = change_of(node({"b": "2"}), declared({"a": "1"}))
     assert (change.before["labels"], change.after["labels"]) == ({"b": "2"}, {"a": "1", "b": "2"})
+
+
+@pytest.mark.parametrize(
+    ("before", "declaration", "typed"),
+    [
+        (node({"a": "1"}), declared({"a": "1"}), []),
+        (
+            node({"a": "1"}, ours={"labels": ["a"]}),
+            declared({"b": "2"}),
+            ["kubectl label --overwrite node node1 a- b=2"],
+        ),
+        (
+            node({}, [BATCH, LOST], ours={"taints": ["batch:NoSchedule"]}),
+            declared(taints=[{"key": "slow", "value": "yes", "effect": "NoSchedule"}]),
+            ["kubectl taint --overwrite node node1 slow=yes:NoSchedule batch:NoSchedule-"],
+        ),
+        (
+            node({}, [{**BATCH, "value": "old"}]),
+            declared({"a": ""}, [{**BATCH, "value": "new"}]),
+            [
+                "kubectl label --overwrite node node1 a=",
+                "kubectl taint --overwrite node node1 batch=new:NoSchedule",
+            ],
+        ),
+    ],
+)
+def test_commands(before: Object, declaration: Declaration, typed: list[str]) -> None:
+    assert commands(change_of(before, declaration)) == typed
 
 
 @pytest.mark.parametrize(

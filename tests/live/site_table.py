@@ -1,0 +1,70 @@
+"""What answers when the site is up: a row for everything that site.yml deploys. A role adds its rows here."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Kubectl = Callable[..., str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A URL, or the arguments of kubectl, and a pattern of the whole answer."""
+
+    role: str
+    call: str
+    expected: str
+
+    @property
+    def in_namespace(self) -> bool:
+        """Whether it can be asked by one who has rights in a namespace of the site alone."""
+        return "{namespace}" in self.call
+
+
+READY = "--output=jsonpath='{.status.readyReplicas} of {.spec.replicas}'"
+ON_EVERY_NODE = "--output=jsonpath='{.status.numberReady} of {.status.desiredNumberScheduled}'"
+ALL = r"([1-9]\d*) of \1"
+DEFAULT_CLASS = (
+    r'{.items[?(@.metadata.annotations.storageclass\.kubernetes\.io/is-default-class=="true")].metadata.name}'
+)
+AVAILABLE = '{.status.conditions[?(@.type=="Available")].status}'
+ENFORCED = r"{.metadata.labels.pod-security\.kubernetes\.io/enforce}"
+
+ROWS = (
+    Row("kubeadm", "get --raw=/readyz", "ok"),
+    Row(
+        "kubeadm",
+        """get nodes --output=jsonpath='{.items[*].status.conditions[?(@.type=="Ready")].status}'""",
+        r"True( True)*",
+    ),
+    Row("kubeadm", f"-n kube-system get deployment coredns {READY}", ALL),
+    Row("kubeadm", f"-n kube-system get daemonset kube-proxy {ON_EVERY_NODE}", ALL),
+    Row("kubeadm", f"-n kube-flannel get daemonset kube-flannel-ds {ON_EVERY_NODE}", ALL),
+    Row(
+        "namespaces", f"get namespace {{namespace}} --output=jsonpath='{{.status.phase}} {ENFORCED}'", "Active baseline"
+    ),
+    Row("namespaces", "auth can-i create deployments.apps -n {namespace}", "yes"),
+    Row("addons", f"get storageclass --output=jsonpath='{DEFAULT_CLASS}'", "local-path"),
+    Row("addons", f"-n metallb-system get deployment controller {READY}", ALL),
+    Row("addons", f"-n metallb-system get daemonset speaker {ON_EVERY_NODE}", ALL),
+    Row("addons", f"get apiservice v1beta1.metrics.k8s.io --output=jsonpath='{AVAILABLE}'", "True"),
+    Row("labels", "get nodes --selector=slipway.dev/clusters!=allowed --output=name", ""),
+)
+
+
+def complaint(row: Row, kubectl: Kubectl, *, namespace: str) -> str:
+    """Return how the answer differs from what is expected, nothing if it does not."""
+    if row.call.startswith("http"):
+        with urllib.request.urlopen(row.call, timeout=5) as response:
+            answer = response.read().decode().strip()
+    else:
+        call = row.call.replace("{namespace}", namespace)
+        answer = kubectl(*shlex.split(call)).strip()
+    return "" if re.fullmatch(row.expected, answer) else f"{row.call}: {answer!r} is not {row.expected!r}"
