@@ -100,6 +100,15 @@ def test_no_taint() -> None:
     assert found["InitConfiguration"]["nodeRegistration"]["taints"] == []
 
 
+def test_controller_manager_gets_the_site_s_flags() -> None:
+    flags = {"horizontal-pod-autoscaler-sync-period": "2s", "concurrent-deployment-syncs": 20}
+    found = documents(UBUNTU, "kubeadm/init.yaml.j2", kubeadm_controller_manager_args=flags)
+    given = found["ClusterConfiguration"]["controllerManager"]["extraArgs"]
+    assert [each for each in given if each["name"] in flags] == [
+        {"name": name, "value": str(value)} for name, value in flags.items()
+    ]
+
+
 def test_join() -> None:
     printed = "kubeadm join 192.0.2.11:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:00"
     found = documents(UBUNTU, "kubeadm/join.yaml.j2", _kubeadm_token={"stdout": printed})["JoinConfiguration"]
