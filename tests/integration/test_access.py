@@ -122,6 +122,13 @@ def test_site_is_refused(api: ApiServer, tmp_path: Path, token: str, variables: 
         api.request("GET", "/api/v1/namespaces/clusters")
 
 
+def test_namespace_of_others(namespace: str, kubeconfig: Path) -> None:
+    variables = {"site_kubeconfig": str(kubeconfig), "namespaces_list": [{"name": namespace}]}
+    answer = playbook("site", variables, inventory="existing")
+    assert f"Namespace {namespace} exists and was not made by Slipway" in " ".join(answer.output.split())
+    assert answer.changed == []
+
+
 def test_nodes_are_labelled_by_an_admin(api: ApiServer, kubeconfig: Path) -> None:
     group = "rbac.authorization.k8s.io"
     rules = [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
