@@ -30,11 +30,27 @@ def find(client: Client, api_version: str, kind: str) -> Resource | None:
     return client.discovered.get(wanted)
 
 
+def collections(client: Client) -> list[Resource]:
+    """Return every resource in namespaces that can be listed, in the version that the server prefers."""
+    groups = client.get("/apis", action="ask for the groups of the API")["groups"]
+    versions = ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups)]
+    answers = [client.get(_path(version), action=f"ask for the kinds of {version}") for version in versions]
+    return [
+        resource
+        for answer in answers
+        for resource in resources_in({**answer, "resources": [e for e in answer["resources"] if "list" in e["verbs"]]})
+        if resource.namespaced
+    ]
+
+
+def _path(api_version: str) -> str:
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
 def _served(client: Client, api_version: str) -> dict[tuple[str, str], Resource]:
     """Ask for all kinds of a group and version; empty if the server does not have it."""
-    prefix = "apis" if "/" in api_version else "api"
     try:
-        answer = client.get(f"/{prefix}/{api_version}", action=f"ask for the kinds of {api_version}")
+        answer = client.get(_path(api_version), action=f"ask for the kinds of {api_version}")
     except NotFoundError:
         return {}
     return {(api_version, each.kind): each for each in resources_in(answer)}
