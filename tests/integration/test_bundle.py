@@ -175,6 +175,14 @@ def publish_manifests(releases: Path) -> None:
         shutil.copytree(CACHE / "bundle/manifests" / tool, releases / "github" / place)
 
 
+def publish_minikube(releases: Path, version: str) -> None:
+    """Put this version of minikube and of crictl on the server, as their projects do."""
+    tgz = f"kubernetes-sigs/cri-tools/releases/download/v{version}/crictl-v{version}-linux-{ARCH}.tar.gz"
+    put(releases / "github" / tgz, tarball(["crictl"]), ".sha256")
+    bare = f"kubernetes/minikube/releases/download/v{version}/minikube-linux-{ARCH}"
+    put(releases / "github" / bare, b"minikube", ".sha256")
+
+
 def put(path: Path, content: bytes, suffix: str) -> None:
     """Write a file, and its hash beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -262,3 +270,54 @@ def test_manifest_of_another_version_than_pinned_is_refused(tmp_path: Path) -> N
         wrong = {"deploy/local-path-storage.yaml": "0" * 64}
         with pytest.raises(GoToolError, match=r"local-path-storage\.yaml of .* has the sha256 fe682186"):
             builder.copy_manifests("github.com/rancher/local-path-provisioner", wrong)
+
+
+def test_role_downloads_minikube(tmp_path: Path, releases: Path, url: str) -> None:
+    """The same of the programs that a Kubernetes by minikube needs."""
+    publish_minikube(releases, "1.38.1")
+    publish_minikube(releases, "9.9.9")
+    publish_minikube(releases, "1.36.0")
+    tags = {"bundle_source": "release", "bundle_tags": ["minikube"]}
+
+    made = make_bundle(tmp_path, url, **tags, bundle_versions={"minikube": "9.9.9", "crictl": "9.9.9"})
+    assert made.code == 0, made.output
+    bundle = Bundle(tmp_path / "bundle")
+    assert {path.name: path.read_text() for path in (bundle.root / "bin").iterdir()} == {
+        "crictl": "crictl",
+        "minikube": "minikube",
+    }
+    forged = make_bundle(tmp_path, url, **tags, bundle_versions={"crictl": "9.9.9"})
+    assert forged.code != 0
+    assert "instead of 099477ea" in forged.output or "instead of a0b8a1eb" in forged.output
+    assert bundle.faults(bundle.read()) == {}
+
+
+def test_role_takes_files(tmp_path: Path, url: str) -> None:
+    """Programs from a file and from an address, whatever the source is; nothing stays of one that differs."""
+    content = {name: f"my {name}".encode() for name in ("crictl", "minikube")}
+    for name, text in content.items():
+        (tmp_path / f"my-{name}").write_bytes(text)
+    files = {
+        name: {"src": str(tmp_path / f"my-{name}"), "sha256": hashlib.sha256(text).hexdigest()}
+        for name, text in content.items()
+    }
+    tags = {"bundle_source": "source", "bundle_tags": ["minikube"]}
+
+    without = make_bundle(tmp_path, url, **tags)
+    assert without.code != 0
+    assert "crictl and minikube cannot be built from source here: set bundle_files to" in without.output
+    assert not (tmp_path / "bundle/bin").exists()
+
+    made = make_bundle(tmp_path, url, **tags, bundle_files=files)
+    assert made.code == 0, made.output
+    bundle = Bundle(tmp_path / "bundle")
+    assert {path.name: path.read_bytes() for path in (bundle.root / "bin").iterdir()} == content
+    again = make_bundle(tmp_path, url, **tags, bundle_files=files)
+    assert (again.code, again.changed) == (0, []), again.output
+
+    files["crictl"]["sha256"] = files["minikube"]["sha256"]
+    forged = make_bundle(tmp_path, url, **tags, bundle_files=files)
+    assert forged.code != 0
+    assert f"instead of {files['minikube']['sha256']}: it is damaged or not the file that is meant" in forged.output
+    assert {path.name: path.read_bytes() for path in (bundle.root / "bin").iterdir()} == content
+    assert bundle.faults(bundle.read()) == {}

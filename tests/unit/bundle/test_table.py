@@ -38,12 +38,15 @@ def pins(tool: str) -> dict[str, str]:
     return dict(re.findall(r"^\s+(\S+) v(\S+)", (ROLE / "files" / tool / "go.mod").read_text(), re.MULTILINE))
 
 
+BUILT = [tool for tool in TOOLS if tool.get("module", True)]
+
+
 def test_every_module_file_has_a_row() -> None:
-    assert sorted(MODULES) == sorted(tool["name"] for tool in TOOLS)
+    assert sorted(MODULES) == sorted(tool["name"] for tool in BUILT)
     assert sorted(MODULES) == sorted(path.name for path in (ROLE / "files").iterdir())
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool["name"])
+@pytest.mark.parametrize("tool", BUILT, ids=lambda tool: tool["name"])
 def test_version_is_the_pinned_one(tool: dict[str, Any]) -> None:
     assert tool["version"] == pins(tool["name"])[MODULES[tool["name"]]]
     stamped = re.findall(r"\d+\.\d+\.\d+", " ".join(tool.get("ldflags", [])))

@@ -14,8 +14,8 @@ short_description: Throw-away VMs on this machine
 description:
   - Lists the hosts of the set of VMs that the extra variable C(vm_set) names; the set C(main) unless it is given.
   - A set follows from its name alone, so any number of sets can be used side by side.
-  - Makes the groups C(control_plane) and C(workers), both in C(kubeadm), and C(controller) and C(builder), which are
-    this machine. Every host gets C(vm_layout), the addresses of the set.
+  - Makes the groups C(control_plane) and C(workers), both in C(kubeadm), an empty one, C(minikube), and C(controller)
+    and C(builder), which are this machine. Every host gets C(vm_layout), the addresses of the set.
 options:
   plugin:
     description: Always V(slipway.cloud.vms).
@@ -80,6 +80,7 @@ def add_localhost(inventory: InventoryData) -> None:
 def add_nodes(inventory: InventoryData, vm_set: VmSet, ssh_directory: str) -> None:
     """Add the VMs, in their groups, and what every host knows of the set."""
     _set_variables(inventory, "all", {"vm_layout": dataclasses.asdict(vm_set)})
+    inventory.add_group("minikube")
     inventory.add_group("kubeadm")
     for group in ("control_plane", "workers"):
         inventory.add_group(group)

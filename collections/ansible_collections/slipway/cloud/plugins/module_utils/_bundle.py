@@ -7,8 +7,8 @@
 ``manifest.json`` holds
 
 - ``files``: relative path -> sha256 of every file,
-- ``tools``: name -> ``{version, source, inputs, files}``; ``source`` is ``source`` or ``release``, ``inputs`` the hash
-  of all that decided the bytes,
+- ``tools``: name -> ``{version, source, inputs, files}``; ``source`` is ``source``, ``release`` or ``file``, ``inputs``
+  the hash of all that decided the bytes,
 - ``images``: image reference -> ``{file, sha256, digest}``, where ``digest`` is that of the image's configuration.
 
 Files are staged beside their final place and renamed; the manifest follows. Whoever is killed in between leaves files
@@ -74,7 +74,7 @@ class Manifest:
     @property
     def source(self) -> str:
         """Where the tools came from: ``release`` if any did, else ``source``; empty for an empty bundle."""
-        return min((tool["source"] for tool in self.tools.values()), default="")
+        return min((tool["source"] for tool in self.tools.values() if tool["source"] != "file"), default="")
 
     def record_tool(self, name: str, files: Mapping[str, str], *, version: str, source: str, inputs: str) -> None:
         """Record a tool by its files (relative path -> sha256) in place of what it had."""

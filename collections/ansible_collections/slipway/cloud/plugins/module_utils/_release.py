@@ -75,8 +75,8 @@ def fetch_programs(file: ReleaseFile, *, version: str, arch: str, work: Path) ->
         actual = _download(url, download)
         if actual != expected:
             raise ReleaseError(
-                f"{url} has the sha256 {actual} instead of {expected}: it is damaged or not the official file, and "
-                "nothing of it was kept. Try again, or set bundle_source to source."
+                f"{url} has the sha256 {actual} instead of {expected}: it is damaged or not the file that is meant, "
+                "and nothing of it was kept. Try again, or correct bundle_versions or bundle_files."
             )
         return [_program(download, member, work / name, url=url) for name, member in file.programs.items()]
     finally:
@@ -110,8 +110,8 @@ def _open(url: str) -> Iterator[t.Any]:
             yield response
     except _NETWORK_ERRORS as error:
         raise ReleaseError(
-            f"{url} cannot be downloaded ({error}): check the version and the base URLs of the role bundle, "
-            "or set bundle_source to source."
+            f"{url} cannot be downloaded ({error}): check the version, the base URLs and the bundle_files of the role "
+            "bundle, or set bundle_source to source."
         ) from error
 
 

@@ -11,8 +11,8 @@ import re
 
 MAX_WORKERS = 9
 _MAIN = "main"
-# Every other set has two workers; "k" is for what only needs a node to be killed.
-_WORKERS = {"k": 0}
+# Every other set has two workers; "k" is for what only needs a node to be killed, "m" for minikube.
+_WORKERS = {"k": 0, "m": 0}
 
 
 class VmSetError(ValueError):

@@ -52,6 +52,12 @@ options:
     description: Versions in place of those of the rows, by the tool's name; for releases only.
     type: dict
     default: {}
+  files:
+    description:
+      - Files to take programs from, by the program's name, whatever O(source) says.
+      - Each has a C(src), which is an address or a path, its C(sha256), and C(member) where it is a tar.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -109,6 +115,7 @@ _SPEC: dict[str, t.Any] = {
     "images": {"type": "list", "elements": "dict", "required": True},
     "tags": {"type": "list", "elements": "str", "required": True},
     "versions": {"type": "dict", "default": {}},
+    "files": {"type": "dict", "default": {}},
 }
 
 
@@ -129,7 +136,7 @@ def run(params: dict[str, t.Any]) -> dict[str, t.Any]:
         host="{0.scheme}://{0.netloc}".format(urlsplit(params["url"])),
         answers=lambda: answers(params["url"], seconds=params["timeout"]),
     )
-    same = {key: params[key] for key in ("tools", "images", "tags", "versions")}
+    same = {key: params[key] for key in ("tools", "images", "tags", "versions", "files")}
     return {"changed": False, "source": source, "reason": reason, "plan": plan(source=source, **same)}
 
 

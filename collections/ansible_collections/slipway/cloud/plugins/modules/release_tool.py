@@ -59,6 +59,11 @@ options:
     description: What the O(manifests) are below. C({version}) is filled in.
     type: str
     default: ''
+  source:
+    description: What the manifest says of the tool; V(file) for files of the user's own.
+    type: str
+    choices: [file, release]
+    default: release
   space_mib:
     description: What the download writes, in MiB. Less free space is refused before.
     type: int
@@ -125,6 +130,7 @@ _SPEC: dict[str, t.Any] = {
     },
     "manifests": {"type": "dict", "default": {}},
     "manifests_url": {"type": "str", "default": ""},
+    "source": {"type": "str", "choices": ["file", "release"], "default": "release"},
     "space_mib": {"type": "int", "default": 600},
 }
 
@@ -144,7 +150,8 @@ def ensure_downloaded(params: dict[str, t.Any], *, arch: str, check_mode: bool) 
                 [path for file in group for path in fetch_programs(file, version=version, arch=arch, work=staging.path)]
                 for group in (files, documents)
             )
-            bundle.install_tool(name, programs, manifests=manifests, version=version, source="release", inputs=inputs)
+            made = {"version": version, "source": params["source"], "inputs": inputs}
+            bundle.install_tool(name, programs, manifests=manifests, **made)
     tool = bundle.read().tools.get(name)
     return {"changed": changed, "files": tool["files"] if tool else []}
 
