@@ -14,7 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOME = Path(os.environ["MINIKUBE_HOME"]) / ".minikube"
 PROFILE = HOME / "profiles" / "minikube"
@@ -158,7 +161,14 @@ def main() -> int:
     HOME.mkdir(parents=True, exist_ok=True)
     with (HOME / "stand-in.log").open("a") as log:
         log.write(json.dumps(sys.argv[1:]) + "\n")
-    commands = {"start": start, "status": status, "stop": stop, "delete": delete, "addons": addons, "kubectl": kubectl}
+    commands: dict[str, Callable[..., int]] = {
+        "start": start,
+        "status": status,
+        "stop": stop,
+        "delete": delete,
+        "addons": addons,
+        "kubectl": kubectl,
+    }
     return commands[command](*arguments)
 
 
