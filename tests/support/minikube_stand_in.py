@@ -33,7 +33,7 @@ ADDONS = ("default-storageclass", "ingress", "metrics-server", "storage-provisio
 MADE = {
     "/etc/cni/net.d/1-k8s.conflist": '{"name": "bridge", "plugins": [{"type": "bridge", "bridge": "bridge"}]}\n',
     "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf": (
-        "[Service]\nExecStart=\nExecStart=/bin/sleep infinity  # /var/lib/minikube/binaries\n"
+        "# /var/lib/minikube/binaries\n[Service]\nExecStart=\nExecStart=/bin/sleep infinity\n"
     ),
     "/lib/systemd/system/kubelet.service": (
         "[Service]\nExecStart=/bin/sleep infinity\nRestart=always\n[Install]\nWantedBy=multi-user.target\n"
