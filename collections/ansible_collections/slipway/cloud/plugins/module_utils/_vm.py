@@ -84,11 +84,12 @@ UseDNS no
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A file of a VM: its content, or the target of a symbolic link."""
+    """A file of a VM: its content, or the target of a symbolic link. An initial one is the VM's own from then on."""
 
     content: str = ""
     mode: int = 0o644
     target: str = ""
+    initial: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Machine:
         )
         return {
             "/etc/hostname": File(f"{self.name}\n"),
-            "/etc/hosts": File(self.hosts()),
+            "/etc/hosts": File(self.hosts(), initial=True),
             "/etc/machine-id": File(f"{uuid.uuid5(uuid.NAMESPACE_DNS, self.name).hex}\n", 0o444),
             "/etc/resolv.conf": File(self.resolv_conf),
             "/etc/ssh/ssh_host_ed25519_key": File(self.host_key, 0o600),

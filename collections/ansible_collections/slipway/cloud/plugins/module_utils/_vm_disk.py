@@ -143,6 +143,8 @@ def _write(root: pathlib.Path, path: str, file: File) -> bool:
 
 def _same(place: pathlib.Path, file: File) -> bool:
     try:
+        if file.initial:
+            return place.exists()
         if file.target:
             return os.readlink(place) == file.target
         return place.stat().st_mode & 0o7777 == file.mode and place.read_text(encoding="utf-8") == file.content

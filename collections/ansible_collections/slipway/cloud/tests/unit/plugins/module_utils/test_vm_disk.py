@@ -87,6 +87,13 @@ def test_what_differs_is_written_again(disk: Disk, path: str, file: File) -> Non
     assert not disk.write({path: file}, init=None)
 
 
+def test_an_initial_file_is_left_to_the_vm(disk: Disk) -> None:
+    hosts = {"/etc/hosts": File("ours\n", initial=True)}
+    assert disk.write(hosts, init=None)
+    (disk.directory / "upper/etc/hosts").write_text("ours\nand theirs\n", encoding="utf-8")
+    assert not disk.write(hosts, init=None)
+
+
 def test_a_lock_makes_no_directory(tmp_path: pathlib.Path) -> None:
     with locked(tmp_path / "missing" / "lock"):
         assert list(tmp_path.iterdir()) == []
