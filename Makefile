@@ -8,7 +8,7 @@ INVENTORY ?= local
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-up down status refresh: INVENTORY := testbed
+up down status refresh bundle: INVENTORY := testbed
 set = -e vm_set=$(VM_SET) $(if $(WORKERS),-e vm_workers=$(WORKERS))
 play = ansible-playbook -i inventories/$(INVENTORY) $(if $(filter testbed,$(INVENTORY)),$(set))
 junit = $(if $(SLIPWAY_JUNIT),--junit-xml=$(SLIPWAY_JUNIT))
@@ -27,6 +27,9 @@ status: venv ## Nodes, versions, addresses and the line to paste to use kubectl
 refresh: venv ## Rebuild the image of a role if its sources changed, and roll it out (ROLE=name)
 	$(play) -e refresh_role=$(or $(ROLE),$(error say which: make $@ ROLE=name)) playbooks/refresh.yml
 
+bundle: venv ## Build or fetch the binaries and images of Kubernetes, and the tools of the tests
+	$(play) -e '{"bundle_tags": ["core", "addons", "tests"]}' playbooks/bundle.yml
+
 ##@ Use it (INVENTORY=local)
 site: venv ## Install on the hosts of an inventory
 	$(play) playbooks/site.yml
@@ -36,9 +39,6 @@ remove: venv ## Take off the hosts of an inventory what site put there; asks fir
 
 kubeconfig: venv ## Merge the context into your own kubeconfig (CONTEXT=name)
 	@$(play) -e kubeconfig_name=$(or $(CONTEXT),$(error say under which name: make $@ CONTEXT=name)) playbooks/kubeconfig.yml
-
-bundle: venv ## Build or fetch the binaries and images of Kubernetes, and the tools of the tests
-	$(play) -e '{"bundle_tags": ["core", "addons", "tests"]}' playbooks/bundle.yml
 
 ##@ Test it
 test: dev ## Every stage of tests/stages.toml, as root (KEEP=1 keeps the VMs for the next run)
