@@ -21,7 +21,9 @@ IGNORED = re.compile(
     r"^/(dev|proc|sys|tmp|opt/slipway/(bundle|images))/|^/var/(cache|log|tmp|lib/(apt|dpkg|systemd))/"
     r"|^/run/(log|systemd|udev|user|utmp)(/|$)|^/etc/ld\.so\.cache|^/root/\.ansible|/__pycache__"
 )
-SESSIONS = re.compile(r"session-|user@|user-|run-u\d+|\.device|^(sys|dev)-|^(apt|dpkg)-|systemd-tmpfiles|^run-credentials-")
+SESSIONS = re.compile(
+    r"session-|user@|user-|run-u\d+|\.device|^(sys|dev)-|^(apt|dpkg)-|systemd-tmpfiles|^run-credentials-"
+)
 CHAIN_OR_RULE = re.compile(r"-A |:\S+ - ")
 SYSCTLS = (
     "kernel/panic",
