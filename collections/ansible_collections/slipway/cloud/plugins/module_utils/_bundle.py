@@ -219,11 +219,14 @@ class Bundle:
 
 def sha256_of(path: Path) -> str:
     """Return a file's sha256 in hexadecimal, an empty string when there is no such file."""
+    sha256 = hashlib.sha256()  # hashlib.file_digest is not there in the Python 3.10 of a node
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while block := file.read(1 << 20):
+                sha256.update(block)
     except FileNotFoundError:
         return ""
+    return sha256.hexdigest()
 
 
 def _hashes(paths: Mapping[str, Path]) -> dict[str, str]:

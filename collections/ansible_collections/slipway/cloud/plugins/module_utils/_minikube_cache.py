@@ -9,16 +9,13 @@ Runs on nodes: the standard library of Python 3.10 only.
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import shutil
 import typing as t
 from pathlib import Path
 
+from ._bundle import ARCHITECTURES, sha256_of
 from ._minikube import MinikubeError
-
-# As uname names machines, and as minikube names them in its cache.
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def plant(seeds: t.Mapping[str, str], cache: Path, *, version: str, check_mode: bool) -> list[str]:
@@ -32,7 +29,7 @@ def plant(seeds: t.Mapping[str, str], cache: Path, *, version: str, check_mode: 
     planted = []
     for src, expected in seeds.items():
         path = directory / Path(src).name
-        if _sha256(path) != expected:
+        if sha256_of(path) != expected:
             planted.append(path.name)
             if not check_mode:
                 _copy(Path(src), path, expected)
@@ -41,9 +38,9 @@ def plant(seeds: t.Mapping[str, str], cache: Path, *, version: str, check_mode: 
 
 def _architecture() -> str:
     machine = platform.machine()
-    if machine not in _ARCHITECTURES:
-        raise MinikubeError(f"A {machine} machine is not supported: use one of {', '.join(_ARCHITECTURES)}.")
-    return _ARCHITECTURES[machine]
+    if machine not in ARCHITECTURES:
+        raise MinikubeError(f"A {machine} machine is not supported: use one of {', '.join(ARCHITECTURES)}.")
+    return ARCHITECTURES[machine]
 
 
 def _copy(src: Path, path: Path, expected: str) -> None:
@@ -53,7 +50,7 @@ def _copy(src: Path, path: Path, expected: str) -> None:
     beside = path.with_name(f".{path.name}")
     try:
         shutil.copyfile(src, beside)
-        if (actual := _sha256(beside)) != expected:
+        if (actual := sha256_of(beside)) != expected:
             raise MinikubeError(
                 f"{src} has the sha256 {actual} instead of {expected}: it is damaged or not the bundle's, and nothing "
                 "of it was kept. Run the playbook again, which pushes it anew."
@@ -62,15 +59,3 @@ def _copy(src: Path, path: Path, expected: str) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _sha256(path: Path) -> str:
-    """Return a file's sha256 in hexadecimal, an empty string when there is no such file."""
-    sha256 = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                sha256.update(block)
-    except FileNotFoundError:
-        return ""
-    return sha256.hexdigest()
