@@ -4,7 +4,7 @@
 # Note that this module util is PRIVATE to the collection: it can have breaking changes at any time.
 """What the minikube program is to be told, what its answers mean, and whether the Kubernetes it made works.
 
-Pure functions of plain values, apart from none. Runs on nodes: the standard library of Python 3.10 only. What minikube
+Pure functions of plain values. Runs on nodes: the standard library of Python 3.10 only. What minikube
 does and says is that of its sources of version 1.38.1.
 """
 
