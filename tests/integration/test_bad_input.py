@@ -35,7 +35,7 @@ MISTAKES = {
     "labels, server down": ("node_labels", LABELS, DOWN, r"API server https://\S+ cannot be reached"),
     "labels, no permission": ("node_labels", LABELS, POWERLESS, r'User "powerless" cannot .*\. Ask for a Role'),
     "labels, no such node": ("node_labels", LABELS, "", r"node1"),
-    "manifest, no YAML": ("manifest", {"definition": "a: ["}, "", r"definition is no YAML: "),
+    "manifest, no YAML": ("manifest", {"definition": "a: ["}, "", r"definition is neither YAML nor JSON: "),
     "manifest, no object": ("manifest", {"definition": "a: 1"}, "", r"definition, document 1: has no apiVersion"),
     "manifest, no file": ("manifest", {"src": ["missing.yaml"]}, "", r"missing\.yaml"),
     "manifest, unknown kind": (

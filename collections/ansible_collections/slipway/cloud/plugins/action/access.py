@@ -9,13 +9,13 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ..module_utils._access import Question, Right, missing, questions_of, rows_of
-from ..module_utils._ansible import Params, client_of, option_problems, refuse
+from ..module_utils._ansible import Params, client_of
 from ..module_utils._spec import CONNECTION, Spec
 from ..module_utils.engine.apply import read
 from ..module_utils.engine.discovery import find
 from ..module_utils.engine.errors import ForbiddenError
 from ..module_utils.engine.resources import Object, object_key
-from ..plugin_utils._engine_action import EngineAction
+from ..plugin_utils._engine_action import LookAction
 
 if t.TYPE_CHECKING:
     from ..module_utils.engine.client import Client
@@ -24,7 +24,7 @@ _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _AT_ONCE = 8
 
 
-class ActionModule(EngineAction):
+class ActionModule(LookAction):
     """Asks what the credentials may do."""
 
     spec: t.ClassVar[Spec] = {
@@ -52,13 +52,12 @@ class ActionModule(EngineAction):
         **CONNECTION,
     }
 
-    def operate(self, params: Params, *, check_mode: bool) -> dict[str, t.Any]:  # noqa: ARG002  # it changes nothing
+    def look(self, params: Params) -> dict[str, t.Any]:
         """Ask, and report what is not allowed. :raises EngineError:"""
-        refuse(option_problems(params))
         with client_of(params) as client, ThreadPoolExecutor(_AT_ONCE) as pool:
             questions = [question for right in params["rights"] for question in questions_of(right)]
             allowed = dict(zip(questions, pool.map(lambda each: is_allowed(client, each), questions), strict=True))
-            return {"changed": False, "origin": client.origin, **report(client, params["rights"], allowed)}
+            return {"origin": client.origin, **report(client, params["rights"], allowed)}
 
 
 def is_allowed(client: Client, question: Question) -> bool:
@@ -74,13 +73,13 @@ def report(
     rows, lacking = [], []
     for right in rights:
         denied = [question for question in questions_of(right) if not allowed[question]]
-        lacks = [line for obj in right["unless"] for line in look(client, obj)] if denied else []
+        lacks = [line for obj in right["unless"] for line in lacks_of(client, obj)] if denied else []
         rows += rows_of(right, denied, lacks)
         lacking += lacks
     return {"denied": rows, "lacking": lacking}
 
 
-def look(client: Client, declared: Object) -> list[str]:
+def lacks_of(client: Client, declared: Object) -> list[str]:
     """Return what an object lacks of what is declared."""
     namespace, name = object_key(declared)
     try:

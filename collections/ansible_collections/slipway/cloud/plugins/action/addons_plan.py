@@ -8,12 +8,12 @@ from __future__ import annotations
 import typing as t
 
 from ..module_utils._addons import BALANCERS, Found, announced_by_excluded, default_class, plan, problems
-from ..module_utils._ansible import Params, client_of, option_problems, refuse
+from ..module_utils._ansible import Params, client_of, refuse
 from ..module_utils._spec import CONNECTION, Spec
 from ..module_utils.engine.apply import read
 from ..module_utils.engine.errors import ForbiddenError
 from ..module_utils.engine.resources import NODE, Resource
-from ..plugin_utils._engine_action import EngineAction
+from ..plugin_utils._engine_action import LookAction
 
 if t.TYPE_CHECKING:
     from ..module_utils.engine.client import Client
@@ -33,7 +33,7 @@ _EVERYTHING = {"verb": "*", "group": "*", "resource": "*"}
 """Who installs an add-on needs the rights that it grants."""
 
 
-class ActionModule(EngineAction):
+class ActionModule(LookAction):
     """Decides which add-ons the Kubernetes at hand lacks."""
 
     spec: t.ClassVar[Spec] = {
@@ -44,9 +44,8 @@ class ActionModule(EngineAction):
         **CONNECTION,
     }
 
-    def operate(self, params: Params, *, check_mode: bool) -> dict[str, t.Any]:  # noqa: ARG002  # it only looks
-        """Look and decide; nothing is changed. :raises EngineError:"""
-        refuse(option_problems(params))
+    def look(self, params: Params) -> dict[str, t.Any]:
+        """Look and decide. :raises EngineError:"""
         pool = params["address_pool"]
         with client_of(params) as client:
             found = Found(
@@ -58,7 +57,6 @@ class ActionModule(EngineAction):
         add_ons = plan(found, **choices, pool=pool)
         refuse(problems(add_ons, admin=found.admin, pool=pool))
         return {
-            "changed": False,
             "addons": [each.as_dict(admin=found.admin) for each in add_ons],
             "default_class": default_class(found),
             "announced_by_excluded": announced_by_excluded(found),

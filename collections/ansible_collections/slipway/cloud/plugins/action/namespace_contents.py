@@ -7,40 +7,39 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._ansible import Params, client_of, option_problems, refuse
+from ..module_utils._ansible import Params, client_of
 from ..module_utils._namespace_contents import sorted_out
 from ..module_utils._spec import CONNECTION, Spec
 from ..module_utils.engine.discovery import collections
 from ..module_utils.engine.errors import ForbiddenError
-from ..plugin_utils._engine_action import EngineAction
+from ..plugin_utils._engine_action import LookAction
 
 if t.TYPE_CHECKING:
     from ..module_utils.engine.client import Client
     from ..module_utils.engine.resources import Object, Resource
 
 
-class ActionModule(EngineAction):
+class ActionModule(LookAction):
     """Looks into namespaces."""
 
     spec: t.ClassVar[Spec] = {"namespaces": {"type": "list", "elements": "str", "required": True}, **CONNECTION}
 
-    def operate(self, params: Params, *, check_mode: bool) -> dict[str, t.Any]:  # noqa: ARG002  # it changes nothing
+    def look(self, params: Params) -> dict[str, t.Any]:
         """List the objects and report whose they are. :raises EngineError:"""
-        refuse(option_problems(params))
         ours: list[Object] = []
         shared: dict[str, list[str]] = {}
         with client_of(params) as client:
             resources = collections(client)
             for namespace in params["namespaces"]:
-                objects, hidden = look(client, resources, namespace)
+                objects, hidden = contents(client, resources, namespace)
                 mine, foreign = sorted_out(objects)
                 ours += [identity(obj) for obj in mine]
                 if others := [f"{obj['kind']} {obj['metadata']['name']}" for obj in foreign] + hidden:
                     shared[namespace] = others
-        return {"changed": False, "ours": ours, "shared": shared}
+        return {"ours": ours, "shared": shared}
 
 
-def look(client: Client, resources: t.Iterable[Resource], namespace: str) -> tuple[list[Object], list[str]]:
+def contents(client: Client, resources: t.Iterable[Resource], namespace: str) -> tuple[list[Object], list[str]]:
     """Return the objects of a namespace, and in words what may not be listed."""
     objects, hidden = [], []
     for each in resources:

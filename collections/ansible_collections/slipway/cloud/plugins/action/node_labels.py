@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._ansible import Params, client_of, option_problems, refuse, texts
+from ..module_utils._ansible import Params, client_of, refuse, texts
 from ..module_utils._node_labels import Change, Declaration, change_of, commands, problems_of, selected
 from ..module_utils._spec import CONNECTION, Spec
 from ..module_utils.engine.apply import patch
@@ -47,13 +47,13 @@ class ActionModule(EngineAction):
     }
     rules: t.ClassVar = {"mutually_exclusive": [("nodes", "selector")], "required_one_of": [("nodes", "selector")]}
 
-    def operate(self, params: Params, *, check_mode: bool) -> dict[str, t.Any]:
+    def work(self, params: Params) -> dict[str, t.Any]:
         """Make the nodes as declared and report. :raises EngineError:"""
         declaration = declaration_of(params)
         with client_of(params) as client:
             nodes = selected(list_nodes(client, params["selector"]), params["nodes"], params["selector"])
             try:
-                return report([settle(client, node, declaration, dry_run=check_mode) for node in nodes])
+                return report([settle(client, node, declaration, dry_run=self._task.check_mode) for node in nodes])
             except ForbiddenError as error:
                 lines = [line for node in nodes for line in commands(change_of(node, declaration))]
                 raise EngineError(f"{error} Or let an admin type: {'; '.join(lines)}", code=error.code) from error
@@ -61,7 +61,7 @@ class ActionModule(EngineAction):
 
 def declaration_of(params: Params) -> Declaration:
     """Return what the options declare. :raises InvalidInputError: for all that is wrong, at once."""
-    problems = option_problems(params)
+    problems: list[str] = []
     labels = texts(params["labels"], what="label", problems=problems)
     declaration = Declaration(labels, params["taints"], params["declared_by"])
     refuse(problems + problems_of(declaration))

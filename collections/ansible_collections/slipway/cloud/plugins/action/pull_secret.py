@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._ansible import Params, client_of, option_problems, refuse
+from ..module_utils._ansible import Params, client_of
 from ..module_utils._pull_secret import account_with, reference_change, secret
 from ..module_utils._spec import CONNECTION, Spec
 from ..module_utils.engine.apply import apply, cleaned, delete, is_ours, not_ours, patch, read
@@ -34,13 +34,12 @@ class ActionModule(EngineAction):
     }
     rules: t.ClassVar = {"required_if": [("state", "present", ("registry", "username", "password"))]}
 
-    def operate(self, params: Params, *, check_mode: bool) -> dict[str, t.Any]:
+    def work(self, params: Params) -> dict[str, t.Any]:
         """Make every namespace as the options say; contents of Secrets are in no result. :raises EngineError:"""
-        refuse(option_problems(params))
         settle = {"present": settle_secret, "absent": remove_secret}[params["state"]]
         with client_of(params) as client:
             changed = [
-                step(client, namespace, params, dry_run=check_mode)
+                step(client, namespace, params, dry_run=self._task.check_mode)
                 for namespace in params["namespaces"]
                 for step in (settle, settle_account)
             ]

@@ -18,7 +18,7 @@ options:
     type: bool
     default: true
   wait_timeout:
-    description: Seconds that the whole task may take, for all objects together.
+    description: Seconds to wait at most, from the first request, for each object that names no time of its own.
     type: float
     default: 300.0
   fail_fast:
@@ -34,6 +34,12 @@ options:
     description: How many requests may be under way at the same time.
     type: int
     default: 8
+  progress:
+    description:
+      - Show every change of state while it happens, a line each, in colour where Ansible's own output has it.
+      - C(executed) is when the API server accepted a change, C(took effect) when it was true of the last pod.
+    type: bool
+    default: true
   events_path:
     description: A file to which every change of state is appended while it happens, one JSON object a line.
     type: path

@@ -9,14 +9,19 @@ from __future__ import annotations
 import typing as t
 
 from ._ansible import refuse, texts
-from ._report import row, summary
+from ._report import row
 from .engine.cluster import Cluster, cluster_problems, deployment, duplicates, name_problems, reference
+from .engine.readiness import State
+from .engine.resources import INSTANCE, NAME, object_key
 
 if t.TYPE_CHECKING:
     from .engine.lifecycle import Result
+    from .engine.readiness import Verdict
     from .engine.resources import Object
 
 Item = t.Mapping[str, t.Any]
+
+_STATES = {State.DONE: "available", State.PENDING: "pending", State.FAILED: "failed"}
 
 
 def items_of(params: Item) -> list[Item]:
@@ -72,10 +77,46 @@ def objects_of(items: t.Sequence[Item], *, state: str, namespace: str) -> list[O
     return objects
 
 
+def clusters_among(deployments: t.Iterable[Object], *, name: str | None) -> list[Object]:
+    """Return those Deployments that are clusters, by name; the one of that name alone, if there is one."""
+
+    def is_cluster(obj: Object) -> bool:
+        own, labels = obj["metadata"]["name"], obj["metadata"].get("labels") or {}
+        return labels.get(NAME) == labels.get(INSTANCE) == own and name in (None, own)
+
+    return sorted(filter(is_cluster, deployments), key=object_key)
+
+
+def standing(obj: Object, verdict: Verdict) -> dict[str, t.Any]:
+    """Return what a user gets of a cluster that was looked at."""
+    namespace, name = object_key(obj)
+    spec, meta = obj["spec"], obj["metadata"]
+    return {
+        "name": name,
+        "namespace": namespace,
+        "state": _STATES[verdict.state],
+        "summary": verdict.summary,
+        "cause": verdict.cause.as_dict() if verdict.cause else None,
+        "uid": meta["uid"],
+        "generation": meta["generation"],
+        "replicas": spec["replicas"],
+        "available": obj.get("status", {}).get("availableReplicas", 0),
+        "image": spec["template"]["spec"]["containers"][0]["image"],
+        "node_selector": spec["template"]["spec"].get("nodeSelector", {}),
+        "created": meta["creationTimestamp"],
+    }
+
+
+def timeouts_of(items: t.Sequence[Item], *, namespace: str) -> t.Callable[[Object], float | None]:
+    """Return what tells the seconds that the Deployment of a cluster may take."""
+    timeouts = {(item["namespace"] or namespace, item["name"]): item["wait_timeout"] for item in items}
+    return lambda obj: timeouts[object_key(obj)]
+
+
 def report(results: t.Sequence[Result], *, waited: bool) -> dict[str, t.Any]:
-    """Return the module's return values: changed, diff and clusters."""
+    """Return the module's own return values."""
     clusters = [
         {**row(each, waited=waited), "uid": each.uid, "generation": each.generation, "replicas": each.replicas}
         for each in results
     ]
-    return {**summary(results), "clusters": clusters}
+    return {"clusters": clusters}

@@ -24,7 +24,15 @@ WAIT: Spec = {
     "wait_timeout": {"type": "float", "default": 300.0},
     "fail_fast": {"type": "str", "choices": ["unrecoverable", "any", "never"], "default": "unrecoverable"},
     "concurrency": {"type": "int", "default": 8},
+    "progress": {"type": "bool", "default": True},
     "events_path": {"type": "path"},
+}
+
+DOCUMENTS: Spec = {
+    "definition": {"type": "raw"},
+    "src": {"type": "list", "elements": "path", "default": []},
+    "namespace": {"type": "str"},
+    "validate": {"type": "bool", "default": True},
 }
 
 CLUSTER: Spec = {

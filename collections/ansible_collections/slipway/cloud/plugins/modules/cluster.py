@@ -94,6 +94,9 @@ options:
       labels: *labels
       node_selector: *node_selector
       resources: *resources
+      wait_timeout:
+        description: Seconds to wait at most for this cluster; O(wait_timeout) without it.
+        type: float
 extends_documentation_fragment:
   - slipway.cloud.connection
   - slipway.cloud.wait

@@ -22,16 +22,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  definition:
-    description: Documents as YAML or JSON text, as a dictionary, or as a list of dictionaries.
-    type: raw
-  src:
-    description:
-      - Files with documents, or directories whose files V(*.yaml), V(*.yml) and V(*.json) are taken by name.
-      - A relative path is looked for where C(ansible.builtin.copy) would.
-    type: list
-    elements: path
-    default: []
   patches:
     description: Changes to documents before they are applied, so that upstream's files can stay as they are.
     type: list
@@ -64,9 +54,6 @@ options:
           value:
             description: The value to add, or to put in the place of another.
             type: raw
-  namespace:
-    description: The namespace of documents that name none; that of the context, or C(default), without it.
-    type: str
   foreign:
     description:
       - What becomes of objects of the same names that were not made by Slipway. None is ever deleted.
@@ -77,6 +64,7 @@ options:
     choices: [refuse, adopt, skip]
     default: refuse
 extends_documentation_fragment:
+  - slipway.cloud.documents
   - slipway.cloud.connection
   - slipway.cloud.wait
   - slipway.cloud.attributes
@@ -146,7 +134,9 @@ objects:
           or V(none).
       type: str
     phases:
-      description: When each phase was reached, in seconds since the first request of its stage.
+      description:
+        - When each phase was reached, in seconds since the first request of its stage.
+        - V(applied) is when the API server accepted the change, V(available) when it had taken effect.
       type: dict
       sample: {applied: 0.043, available: 2.87}
     cause:

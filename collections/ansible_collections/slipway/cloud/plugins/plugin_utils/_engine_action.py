@@ -20,11 +20,16 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._ansible import event_log, option_problems, options_of, refuse
+from ..module_utils._report import failure, summary
 from ..module_utils.engine.errors import EngineError
+from ..module_utils.engine.progress import to_all
+from ._terminal import Terminal
 
 if t.TYPE_CHECKING:
     from ..module_utils._ansible import Params
     from ..module_utils._spec import Spec
+    from ..module_utils.engine.lifecycle import Options, Result
 
 
 class EngineAction(ActionBase):
@@ -38,7 +43,7 @@ class EngineAction(ActionBase):
     """What an argument spec cannot say of one option alone, as ``mutually_exclusive``."""
 
     @abstractmethod
-    def operate(self, params: Params, *, check_mode: bool) -> dict[str, t.Any]:
+    def work(self, params: Params) -> dict[str, t.Any]:
         """Do what the options say and return the task's result. :raises EngineError:"""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
@@ -49,7 +54,8 @@ class EngineAction(ActionBase):
         self._compute_environment_string(environment)
         os.environ.update({name: str(value) for name, value in environment.items()})
         try:
-            return result | self.operate(params, check_mode=self._task.check_mode)
+            refuse(option_problems(params))
+            return result | self.work(params)
         except EngineError as error:
             return result | {"failed": True, "changed": False, "msg": str(error), "code": error.code}
 
@@ -62,3 +68,40 @@ class EngineAction(ActionBase):
             raise AnsibleActionFail(f"{prefix}{checked.errors.msg}")
         params: Params = json.loads(json.dumps(checked.validated_parameters))
         return params
+
+
+class LookAction(EngineAction):
+    """Changes nothing, whether in check mode or not."""
+
+    @abstractmethod
+    def look(self, params: Params) -> dict[str, t.Any]:
+        """Look, and return what the task is to return. :raises EngineError:"""
+
+    def work(self, params: Params) -> dict[str, t.Any]:
+        """Look and report."""
+        return {"changed": False, **self.look(params)}
+
+
+class LifecycleAction(EngineAction):
+    """Changes objects and waits for the effect, which it shows while it happens."""
+
+    noun: t.ClassVar[str] = ""
+    """What messages call an object, instead of its kind."""
+
+    @abstractmethod
+    def operate(self, params: Params, options: Options) -> list[Result]:
+        """Bring the objects into their state, wait, and return what became of each. :raises EngineError:"""
+
+    @abstractmethod
+    def report(self, results: t.Sequence[Result], *, waited: bool) -> dict[str, t.Any]:
+        """Return what the task is to return beside ``changed`` and ``diff``."""
+
+    def work(self, params: Params) -> dict[str, t.Any]:
+        """Operate, tell of it and report; what has failed does not hide what has succeeded."""
+        check_mode: bool = self._task.check_mode
+        with event_log(params["events_path"]) as log:
+            listener = to_all([log, Terminal(self._display.display).show]) if params["progress"] else log
+            results = self.operate(params, options_of(params, check_mode=check_mode, listener=listener))
+        outcome = {**summary(results), **self.report(results, waited=params["wait"] and not check_mode)}
+        message = failure(results, noun=self.noun)
+        return outcome | {"failed": True, "msg": message} if message else outcome

@@ -8,9 +8,10 @@ from __future__ import annotations
 import copy
 import typing as t
 
-from .client import APPLY_PATCH, MERGE_PATCH
+from .client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 from .errors import NotFoundError, NotOursError
 from .resources import MANAGED_BY, OURS, Object, Resource, object_key, title
+from .workloads import replica_places
 
 if t.TYPE_CHECKING:
     from .client import Client
@@ -44,9 +45,7 @@ def apply(
     Fields that ``manager`` declared before and no longer does are removed; unknown fields are refused. With
     ``metadata.uid`` only that very object is changed, never made anew.
     """
-    query = {"fieldManager": manager, "fieldValidation": "Strict", "force": str(force).lower()}
-    if dry_run:
-        query["dryRun"] = "All"
+    query = {**_query(manager, dry_run=dry_run), "force": str(force).lower()}
     path, name = _place(resource, obj)
     return client.request("PATCH", path, query, body=obj, content_type=APPLY_PATCH, action=f"apply {name}")
 
@@ -55,10 +54,21 @@ def patch(client: Client, resource: Resource, current: Object, changes: Object, 
     """Merge ``changes`` into the very object that ``current`` is, and return it; ConflictError if it is another now."""
     body = {**changes, "metadata": {**changes.get("metadata", {}), "uid": current["metadata"]["uid"]}}
     path, name = _place(resource, current)
-    query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
-    if dry_run:
-        query["dryRun"] = "All"
+    query = _query(dry_run=dry_run)
     return client.request("PATCH", path, query, body=body, content_type=MERGE_PATCH, action=f"change {name}")
+
+
+def scale(client: Client, resource: Resource, current: Object, replicas: int, *, dry_run: bool = False) -> Object:
+    """Give the very object that ``current`` is another number of replicas, where it takes it from, and return it.
+
+    By a JSON Patch, RFC 6902: the object's controller may write other fields meanwhile.
+    """
+    places = replica_places(current)
+    body: list[Object] = [{"op": "test", "path": "/metadata/uid", "value": current["metadata"]["uid"]}]
+    body += [{"op": "add", "path": place, "value": replicas} for place in places]
+    path, name = _place(resource, current)
+    query = _query(dry_run=dry_run)
+    return client.request("PATCH", path, query, body=body, content_type=JSON_PATCH, action=f"scale {name}")
 
 
 def delete(client: Client, resource: Resource, current: Object, *, foreground: bool = True) -> Object:
@@ -78,6 +88,11 @@ def delete(client: Client, resource: Resource, current: Object, *, foreground: b
     except NotFoundError:
         return current
     return answer if answer.get("kind") == resource.kind else current  # else a Status: nothing had to be waited for
+
+
+def _query(manager: str = FIELD_MANAGER, *, dry_run: bool) -> dict[str, str]:
+    """Return what every write asks for: unknown fields are refused."""
+    return {"fieldManager": manager, "fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
 
 
 def _place(resource: Resource, obj: Object) -> tuple[str, str]:

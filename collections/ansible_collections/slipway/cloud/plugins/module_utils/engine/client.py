@@ -53,6 +53,7 @@ Query = t.Mapping[str, str]
 
 APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 
 _IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _RETRY_DELAYS = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
@@ -275,7 +276,7 @@ class Client:
         query: Query | None = None,
         *,
         action: str,
-        body: Json | None = None,
+        body: Json | list[Json] | None = None,
         content_type: str = "application/json",
     ) -> Json:
         """Send one request and return the JSON of its answer.

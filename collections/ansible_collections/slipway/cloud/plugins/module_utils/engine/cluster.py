@@ -81,6 +81,13 @@ def name_problems(what: str, name: str) -> list[str]:
     ]
 
 
+def subdomain_problems(what: str, name: str) -> list[str]:
+    """Return what is wrong with the name of an object of most kinds."""
+    if len(name) <= 253 and _DNS_SUBDOMAIN.fullmatch(name):
+        return []
+    return [f"{what} {name!r} is no DNS subdomain: at most 253 of a-z, 0-9, - and ., as app-1.example"]
+
+
 def label_problems(labels: t.Mapping[str, str], *, what: str = "label") -> list[str]:
     """Return what is wrong with the syntax of labels, a line for each key or value."""
     problems = []

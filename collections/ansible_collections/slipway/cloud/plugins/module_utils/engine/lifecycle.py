@@ -10,6 +10,7 @@ object has its Result, with a cause where it failed.
 from __future__ import annotations
 
 import concurrent.futures
+import difflib
 import itertools
 import time
 import typing as t
@@ -20,11 +21,24 @@ from . import apply as writes
 from .diagnosis import Cause
 from .discovery import find
 from .errors import EngineError, InvalidInputError
-from .progress import Event, Listener, Stage, ignore
+from .progress import Event, Listener, Milestone, Stage, ignore
 from .readiness import FailFast, Judge, State, Target, Verdict, failing_fast, gone, ready, takes_time
 from .reflector import Backoff, Selection, revision
-from .resources import INSTANCE, MANAGED_BY, POD, REPLICA_SET, Object, Resource, object_key
+from .resources import (
+    DEPLOYMENT,
+    INSTANCE,
+    MANAGED_BY,
+    POD,
+    REPLICA_SET,
+    ROLLOUT,
+    SELDON_DEPLOYMENT,
+    Object,
+    Resource,
+    object_key,
+    title,
+)
 from .tracker import Outcome, Tracker
+from .workloads import replicas_of, restarted
 
 if t.TYPE_CHECKING:
     from .client import Client
@@ -33,25 +47,31 @@ FOUNDATION = ("Namespace", "CustomResourceDefinition")  # what others need to be
 IDENTITY = (MANAGED_BY, INSTANCE)  # labels that an object shares with all that it controls, for good
 
 _RESTART_MANAGER = "slipway-restart"  # not ours, else the next apply would take the annotation away: one more restart
-_RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-_DESCENDANTS: dict[str, tuple[Resource, ...]] = {
-    "Deployment": (REPLICA_SET, POD),
-    "ReplicaSet": (POD,),
-    "StatefulSet": (POD,),
-    "DaemonSet": (POD,),
-    "Job": (POD,),
+_DESCENDANTS: dict[tuple[str, str], tuple[Resource, ...]] = {
+    ("apps", "Deployment"): (REPLICA_SET, POD),
+    ("apps", "ReplicaSet"): (POD,),
+    ("apps", "StatefulSet"): (POD,),
+    ("apps", "DaemonSet"): (POD,),
+    ("batch", "Job"): (POD,),
+    SELDON_DEPLOYMENT: (DEPLOYMENT, REPLICA_SET, POD),
+    ROLLOUT: (REPLICA_SET, POD),
 }
-_WORKLOADS = frozenset({*_DESCENDANTS, "Pod", "CronJob"})
+_WORKLOADS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "Pod", "CronJob"})
 _SHARED_ERRORS = ("api_unreachable", "unauthorized", "forbidden", "namespace_missing", "namespace_terminating")
 _MAX_SELECTOR_VALUES = 40  # beyond that a URL grows too long: the stream then shows all that is ours
 
 Foreign = t.Literal["refuse", "adopt", "skip"]
 Action = t.Literal["created", "changed", "unchanged", "deleted", "absent", "restarted", "scaled", "none"]
+"""What was done to an object, or would be; C(none) if it was not even tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to carry out an operation. Times in seconds; ``timeout`` is that of the whole operation.
+    """How to carry out an operation. Times in seconds, from its beginning; ``timeout`` is that of every object for
+    which ``timeout_of`` names none of its own.
+
+    ``ready`` judges what is to be ready. ``origin`` tells where an object was declared, as C(app.yaml, document 2), for
+    messages. ``rehearsed`` tells that somebody has rehearsed the operation already.
 
     ``foreign`` tells what becomes of objects that are not ours: one of them stops the operation, or all are taken over,
     or left alone; to delete them is refused. ``family_labels`` tells that what the objects control carries their
@@ -67,6 +87,10 @@ class Options:
     inactivity: float = 70.0
     foreign: Foreign = "refuse"
     family_labels: bool = True
+    ready: Judge = ready
+    timeout_of: t.Callable[[Object], float | None] = lambda _: None
+    origin: t.Callable[[Object], str] = lambda _: ""
+    rehearsed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +124,8 @@ class _Job:
 
     resource: Resource
     obj: Object
+    origin: str
+    timeout: float
     awaited: bool = False
     skipped: bool = False
     current: Object | None = None
@@ -111,7 +137,11 @@ class _Job:
     error: EngineError | None = None
 
 
-Step = t.Callable[[_Job], None]
+Step = t.Callable[[_Job], object]
+Write = t.Callable[[_Job, bool], "Object | None"]
+"""Changes an object, or only has the server judge that if the second argument is true; None: nothing is to be done."""
+
+_MILESTONES: dict[State, Milestone] = {State.PENDING: "", State.DONE: "took effect", State.FAILED: "failed"}
 
 
 def selector(objects: t.Iterable[Object]) -> str:
@@ -135,7 +165,7 @@ def selections(placed: t.Iterable[tuple[Resource, Object]], *, family_labels: bo
     for resource, obj in placed:
         namespace = object_key(obj)[0]
         groups.setdefault((resource, namespace), []).append(obj)
-        for each in _DESCENDANTS.get(resource.kind, ()):
+        for each in _DESCENDANTS.get((resource.group, resource.kind), ()):
             groups.setdefault((each, namespace), []).append(obj if family_labels else {"metadata": {}})
     return [Selection(kind, namespace or None, selector(members)) for (kind, namespace), members in groups.items()]
 
@@ -153,21 +183,36 @@ def rank(resource: Resource) -> int:
     return 2 if resource.kind in _WORKLOADS else 1
 
 
-def _jobs(client: Client, objects: t.Sequence[Object]) -> list[_Job]:
+def _jobs(client: Client, objects: t.Sequence[Object], options: Options) -> list[_Job]:
     """Find the resource of each object, and complete its namespace. :raises InvalidInputError: for unknown kinds."""
     jobs, problems = [], []
     for obj in objects:
-        resource, meta = find(client, obj["apiVersion"], obj["kind"]), obj["metadata"]
+        resource, meta, origin = find(client, obj["apiVersion"], obj["kind"]), obj["metadata"], options.origin(obj)
         if resource is None:
-            what = f"{obj['kind']} {meta['name']}"
-            problems.append(f"{what}: the server knows no {obj['kind']} of {obj['apiVersion']}; is its CRD installed?")
-        elif resource.namespaced and not meta.get("namespace"):
-            jobs.append(_Job(resource, {**obj, "metadata": {**meta, "namespace": client.namespace}}))
-        else:
-            jobs.append(_Job(resource, obj))
+            problems.append(_after(origin, f"{obj['kind']} {meta['name']}: {_unknown(client, obj)}"))
+            continue
+        timeout = options.timeout_of(obj)
+        if resource.namespaced and not meta.get("namespace"):
+            obj = {**obj, "metadata": {**meta, "namespace": client.namespace}}  # noqa: PLW2901  # the same, completed
+        jobs.append(_Job(resource, obj, origin, options.timeout if timeout is None else timeout))
     if problems:
         raise InvalidInputError(problems)
     return jobs
+
+
+def _unknown(client: Client, obj: Object) -> str:
+    """Return what to do about a kind that the server does not have."""
+    kind, version = obj["kind"], obj["apiVersion"]
+    known = [each for where, each in client.discovered if where == version]
+    close = difflib.get_close_matches(kind, known, n=1)
+    if close:
+        return f"the server knows no {kind} of {version}; did you mean {close[0]}?"
+    return f"the server knows no {kind} of {version}; is its CRD installed?"
+
+
+def _after(origin: str, text: str) -> str:
+    """Return a message with the place that it is about before it."""
+    return f"{origin}: {text}" if origin else text
 
 
 class _Run:
@@ -183,9 +228,8 @@ class _Run:
     ) -> None:
         self.client = client
         self.options = options
-        self.jobs = _jobs(client, objects)
+        self.jobs = _jobs(client, objects, options)
         self.start = time.monotonic()
-        self.deadline = self.start + options.timeout
         self._seen: dict[str, tuple[str, ...]] = {}
         self._workers = concurrent.futures.ThreadPoolExecutor(options.concurrency)
         waits = options.wait and not options.dry_run
@@ -213,6 +257,7 @@ class _Run:
             try:
                 step(job)
             except EngineError as error:
+                error.args = (_after(job.origin, str(error)),)
                 job.error = error
 
         chosen = self.jobs if jobs is None else jobs
@@ -240,44 +285,71 @@ class _Run:
 
         self.each(step)
         self.demand()
-        self.tracker.wait_synced(self.deadline)
+        self.tracker.wait_synced(self.start + self.options.timeout)
 
-    def carry_out(self, write: t.Callable[[_Job], Object | None], judge: Judge) -> None:
-        """Change every object for which there is something to do, then wait until all are judged or the time is up."""
+    def rehearse(self, write: Write) -> None:
+        """Have the server judge every write without keeping it. :raises EngineError: for whatever is wrong."""
+
+        def step(job: _Job) -> None:
+            try:
+                job.preview = write(job, True)
+            except EngineError as error:
+                if error.code != "webhook_unavailable":  # it may come with what is applied here
+                    raise
+
+        self.each(step)
+        self.demand()
+
+    def carry_out(self, write: Write, judge: Judge) -> None:
+        """Change every object that there is something to do for, then wait until all are judged or their time is up."""
 
         def step(job: _Job) -> None:
             job.written = self._admitted(write, job)
             if job.written is None:
                 return
             job.written_at = time.monotonic()
-            target = target_of(job.resource, job.written)
-            self._tell("applied", target, message="accepted by the API server")
-            if job.awaited:
-                job.wait = self.tracker.expect(target, judge)
+            same = job.current is not None and revision(job.current) == revision(job.written) > 0
+            message = "is as declared" if same else "accepted by the API server"
+            self._tell("applied", target_of(job.resource, job.written), message=message, milestone="executed")
+            self._expect(job, job.written, judge)
 
         for _number, batch in itertools.groupby(sorted(self.jobs, key=_rank), key=_rank):
             self.each(step, list(batch))
-        waits = [job.wait for job in self.jobs if job.wait]
-        concurrent.futures.wait(waits, timeout=self.remaining)
-        for job in self.jobs:
+        self._conclude()
+
+    def observe(self, judge: Judge) -> None:
+        """Wait until all objects are judged as they are, or their time is up."""
+        self.each(lambda job: self._expect(job, _existing(job), judge))
+        self._conclude()
+
+    def _expect(self, job: _Job, obj: Object, judge: Judge) -> None:
+        target = target_of(job.resource, obj)
+        if job.awaited:
+            job.wait = self.tracker.expect(target, judge)
+        elif self.options.wait:
+            self._tell("available", target, message="", milestone="took effect")
+
+    def _conclude(self) -> None:
+        """Wait for every object, those whose time is up first before the others."""
+        for job in sorted(self.jobs, key=lambda job: job.timeout):
             if job.wait:
+                concurrent.futures.wait([job.wait], timeout=self.remaining(job))
                 self._settle(job, job.wait)
 
-    def _admitted(self, write: t.Callable[[_Job], Object | None], job: _Job) -> Object | None:
+    def _admitted(self, write: Write, job: _Job) -> Object | None:
         """Write as soon as the webhooks that have to be asked answer: no stream tells when that is."""
         backoff = Backoff()
         while True:
             try:
-                return write(job)
+                return write(job, False)
             except EngineError as error:
-                if error.code != "webhook_unavailable" or not (self.options.wait and self.remaining):
+                if error.code != "webhook_unavailable" or not (self.options.wait and self.remaining(job)):
                     raise
-            time.sleep(min(backoff.next(), self.remaining))
+            time.sleep(min(backoff.next(), self.remaining(job)))
 
-    @property
-    def remaining(self) -> float:
-        """Seconds until the deadline, not less than 0."""
-        return max(0.0, self.deadline - time.monotonic())
+    def remaining(self, job: _Job) -> float:
+        """Seconds until a job's time is up, not less than 0."""
+        return max(0.0, self.start + job.timeout - time.monotonic())
 
     def _settle(self, job: _Job, wait: concurrent.futures.Future[Outcome]) -> None:
         try:
@@ -300,7 +372,7 @@ class _Run:
             action="none" if job.skipped or (job.error and not job.written) else action,
             uid=state["metadata"].get("uid", ""),
             generation=state["metadata"].get("generation", 0),
-            replicas=state.get("spec", {}).get("replicas"),
+            replicas=replicas_of({**job.obj, **state}),
             phases={stage: round(at - self.start, 3) for stage, at in phases.items()},
             cause=self._cause(job),
             before=writes.cleaned(job.current),
@@ -316,7 +388,7 @@ class _Run:
         known = verdict.cause or Cause("deadline_exceeded", "")
         if verdict.state is State.FAILED:
             return known
-        parts = [f"not done after {self.options.timeout:g} s", verdict.summary, known.summary]
+        parts = [f"not done after {job.timeout:g} s", verdict.summary, known.summary]
         return replace(known, summary=": ".join(filter(None, (parts[0], "; ".join(filter(None, parts[1:]))))))
 
     def _watched(self, target: Target, verdict: Verdict) -> None:
@@ -326,13 +398,25 @@ class _Run:
         stages = [stage for stage in verdict.reached if stage not in known]
         if verdict.state is State.FAILED:
             stages = ["failed"]
-        for stage in stages or ["waiting"]:
-            message = (verdict.cause and verdict.cause.summary) or verdict.summary
-            self._tell(t.cast("Stage", stage), target, message=message, counts=verdict.counts)
+        *passed, last = stages or ["waiting"]
+        for stage in passed:
+            self._tell(t.cast("Stage", stage), target, message="", counts=verdict.counts)
+        message = (verdict.cause and verdict.cause.summary) or verdict.summary
+        milestone = _MILESTONES[verdict.state]
+        self._tell(t.cast("Stage", last), target, message=message, milestone=milestone, counts=verdict.counts)
 
-    def _tell(self, stage: Stage, target: Target, *, message: str, counts: dict[str, int] | None = None) -> None:
+    def _tell(
+        self,
+        stage: Stage,
+        target: Target,
+        *,
+        message: str,
+        milestone: Milestone = "",
+        counts: dict[str, int] | None = None,
+    ) -> None:
         event = Event(
             stage=stage,
+            milestone=milestone,
             kind=target.resource.kind,
             namespace=target.namespace,
             name=target.name,
@@ -370,45 +454,47 @@ def ensure_present(client: Client, objects: t.Sequence[Object], options: Options
         the present number.
     :raises EngineError: for whatever is wrong before anything was changed.
     """
-    options = options or Options()
-    with _Run(client, objects, options) as run:
+    with _Run(client, objects, options or Options()) as run:
         run.read()
         for job in run.jobs:
             job.obj = writes.keep_replicas(job.obj, job.current)
 
-        def rehearse(job: _Job) -> None:
-            try:
-                job.preview = writes.apply(client, job.resource, job.obj, dry_run=True)
-            except EngineError as error:
-                if error.code != "webhook_unavailable":  # it may come with what is applied here
-                    raise
+        def write(job: _Job, dry_run: bool) -> Object:
+            if not dry_run:
+                _await_end(run, job)
+            return writes.apply(client, job.resource, job.obj, dry_run=dry_run)
 
-        if options.dry_run or len(run.jobs) > 1:  # one apply is all or nothing by itself
-            run.each(rehearse)
-            run.demand()
-        if not options.dry_run:
-            run.carry_out(lambda job: _apply(run, job), failing_fast(ready, options.fail_fast))
-        return [run.result(job, _difference(job)) for job in run.jobs]
+        return _change(run, write, "changed")
 
 
-def _apply(run: _Run, job: _Job) -> Object:
-    """Apply one object; one of the same name that is being deleted must be gone first."""
-    if job.current and job.current["metadata"].get("deletionTimestamp"):
-        target = target_of(job.resource, job.current)
-        if not job.awaited:
-            raise EngineError(f"{target} is still being deleted; apply with wait.", code="terminating")
-        wait = run.tracker.expect(target, gone)
-        concurrent.futures.wait([wait], timeout=run.remaining)
-        verdict = run.tracker.abandon(wait).verdict
-        if verdict.state is not State.DONE:
-            raise EngineError(f"{target} is still being deleted: {verdict.summary}.", code="terminating")
-    return writes.apply(run.client, job.resource, job.obj)
+def _change(run: _Run, write: Write, action: Action) -> list[Result]:
+    """Rehearse and carry out what makes objects ready; ``action`` is what is done to one that is there and differs."""
+    options = run.options
+    if options.dry_run or (len(run.jobs) > 1 and not options.rehearsed):  # one write is all or nothing by itself
+        run.rehearse(write)
+    if not options.dry_run:
+        run.carry_out(write, failing_fast(options.ready, options.fail_fast))
+    return [run.result(job, _difference(job, action)) for job in run.jobs]
 
 
-def _difference(job: _Job) -> Action:
-    if job.current is None or job.current["metadata"].get("deletionTimestamp"):
+def _await_end(run: _Run, job: _Job) -> None:
+    """Wait for the end of an object of the same name that is being deleted."""
+    if not (job.current and job.current["metadata"].get("deletionTimestamp")):
+        return
+    target = target_of(job.resource, job.current)
+    if not job.awaited:
+        raise EngineError(f"{target} is still being deleted; apply with wait.", code="terminating")
+    wait = run.tracker.expect(target, gone)
+    concurrent.futures.wait([wait], timeout=run.remaining(job))
+    verdict = run.tracker.abandon(wait).verdict
+    if verdict.state is not State.DONE:
+        raise EngineError(f"{target} is still being deleted: {verdict.summary}.", code="terminating")
+
+
+def _difference(job: _Job, action: Action) -> Action:
+    if job.current is None or (job.current["metadata"].get("deletionTimestamp")):
         return "created"
-    return "unchanged" if writes.cleaned(job.current) == writes.cleaned(job.written or job.preview) else "changed"
+    return "unchanged" if writes.cleaned(job.current) == writes.cleaned(job.written or job.preview) else action
 
 
 def ensure_absent(client: Client, objects: t.Sequence[Object], options: Options | None = None) -> list[Result]:
@@ -423,7 +509,7 @@ def ensure_absent(client: Client, objects: t.Sequence[Object], options: Options 
     with _Run(client, objects, options, awaited=lambda _: True) as run:
         run.read()
         if not options.dry_run:
-            run.carry_out(lambda job: _delete(client, job), gone)
+            run.carry_out(lambda job, _dry_run: _delete(client, job), gone)
         return [run.result(job, "deleted" if job.current else "absent") for job in run.jobs]
 
 
@@ -431,7 +517,7 @@ def _delete(client: Client, job: _Job) -> Object | None:
     """Delete one object if it exists; in the foreground, which takes longer, only what may control others."""
     if job.current is None:
         return None
-    foreground = job.resource.kind in _DESCENDANTS or not job.resource.built_in
+    foreground = (job.resource.group, job.resource.kind) in _DESCENDANTS or not job.resource.built_in
     return writes.delete(client, job.resource, job.current, foreground=foreground)
 
 
@@ -442,15 +528,15 @@ def restart(client: Client, objects: t.Sequence[Object], options: Options | None
     :raises EngineError: for whatever is wrong before anything was changed, a missing object among it.
     """
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-    annotation = {"template": {"metadata": {"annotations": {_RESTARTED_AT: now}}}}
 
-    def write(job: _Job) -> Object:
+    def write(job: _Job, dry_run: bool) -> Object:
         current = _existing(job)
         meta = {key: current["metadata"][key] for key in ("name", "namespace", "uid")}
-        obj = {"apiVersion": job.obj["apiVersion"], "kind": job.obj["kind"], "metadata": meta, "spec": annotation}
-        return writes.apply(client, job.resource, obj, manager=_RESTART_MANAGER)
+        kind = {key: job.obj[key] for key in ("apiVersion", "kind")}
+        obj = {**kind, "metadata": meta, **restarted({**current, **kind}, now)}
+        return writes.apply(client, job.resource, obj, manager=_RESTART_MANAGER, dry_run=dry_run)
 
-    return _modify(client, objects, options or Options(), write, action="restarted")
+    return _modify(client, objects, options, write, "restarted")
 
 
 def scale(client: Client, objects: t.Sequence[Object], replicas: int, options: Options | None = None) -> list[Result]:
@@ -460,31 +546,69 @@ def scale(client: Client, objects: t.Sequence[Object], replicas: int, options: O
     :raises EngineError: for whatever is wrong before anything was changed, a missing object among it.
     """
 
-    def write(job: _Job) -> Object:
-        return writes.patch(client, job.resource, _existing(job), {"spec": {"replicas": replicas}})
+    def write(job: _Job, dry_run: bool) -> Object:
+        return writes.scale(client, job.resource, _existing(job), replicas, dry_run=dry_run)
 
-    return _modify(client, objects, options or Options(), write, action="scaled")
+    return _modify(client, objects, options, write, "scaled")
+
+
+def patch(client: Client, objects: t.Sequence[Object], changes: Object, options: Options | None = None) -> list[Result]:
+    """Merge changes into existing objects, RFC 7386, and wait until all are ready.
+
+    :param objects: manifests, of which kind, namespace, name and labels are read.
+    :raises EngineError: for whatever is wrong before anything was changed, a missing object among it.
+    """
+
+    def write(job: _Job, dry_run: bool) -> Object:
+        return writes.patch(client, job.resource, _existing(job), changes, dry_run=dry_run)
+
+    return _modify(client, objects, options, write, "changed")
+
+
+def await_ready(client: Client, objects: t.Sequence[Object], options: Options | None = None) -> list[Result]:
+    """Wait until all objects are ready, whoever made them; nothing is changed.
+
+    :param objects: manifests, of which kind, namespace, name and labels are read.
+    :raises EngineError: if one of them does not exist, or cannot be looked at.
+    """
+    options = replace(options or Options(), foreign="adopt")
+    with _Run(client, objects, options) as run:
+        run.read()
+        run.each(_existing)
+        run.demand()
+        if not options.dry_run:
+            run.observe(failing_fast(options.ready, options.fail_fast))
+        return [run.result(job, "unchanged") for job in run.jobs]
+
+
+def inspect(client: Client, objects: t.Sequence[Object], options: Options | None = None) -> list[Verdict]:
+    """Judge objects that exist as they are now, without waiting for them.
+
+    :raises EngineError: if one of them is gone, or cannot be looked at.
+    """
+    options = replace(options or Options(), foreign="adopt")
+    with _Run(client, objects, options, awaited=lambda _: True) as run:
+        run.read()
+        run.demand()
+        targets = [target_of(job.resource, _existing(job)) for job in run.jobs]
+        return [run.tracker.abandon(run.tracker.expect(target, options.ready)).verdict for target in targets]
 
 
 def _existing(job: _Job) -> Object:
+    namespace, name = object_key(job.obj)
     if job.current is None:
-        raise EngineError(f"{job.obj['kind']} {object_key(job.obj)[1]} does not exist.", code="not_found")
+        raise EngineError(f"{title(job.obj['kind'], name, namespace)} does not exist.", code="not_found")
+    if job.current["metadata"].get("deletionTimestamp"):
+        raise EngineError(f"{title(job.obj['kind'], name, namespace)} is being deleted.", code="terminating")
     return job.current
 
 
 def _modify(
-    client: Client,
-    objects: t.Sequence[Object],
-    options: Options,
-    write: t.Callable[[_Job], Object],
-    *,
-    action: Action,
+    client: Client, objects: t.Sequence[Object], options: Options | None, write: Write, action: Action
 ) -> list[Result]:
     """Change objects that must exist, each by one write."""
-    with _Run(client, objects, options) as run:
+    with _Run(client, objects, options or Options()) as run:
         run.read()
-        run.each(lambda job: t.cast("None", _existing(job)))
+        run.each(_existing)
         run.demand()
-        if not options.dry_run:
-            run.carry_out(write, failing_fast(ready, options.fail_fast))
-        return [run.result(job, action) for job in run.jobs]
+        return _change(run, write, action)

@@ -9,11 +9,14 @@ that is still to be made, it cannot judge yet.
 
 from __future__ import annotations
 
+import functools
 import time
 import typing as t
 from dataclasses import replace
 
+from .diagnosis import Cause
 from .discovery import await_kinds, find
+from .errors import EngineError
 from .lifecycle import FOUNDATION, Action, Options, Result, rank
 from .lifecycle import ensure_absent as _ensure_absent
 from .lifecycle import ensure_present as _ensure_present
@@ -65,12 +68,13 @@ def ensure_present(client: Client, documents: t.Sequence[Object], options: Optio
     rehearsed = _rehearse(client, foundation, others, replace(options, dry_run=True))
     if options.dry_run:
         return rehearsed
-    results = _ensure_present(client, foundation, replace(options, wait=True))
+    results = _ensure_present(client, foundation, replace(options, wait=True, rehearsed=True))
     if any(each.cause for each in results):
         return results + [_result(each, "none") for each in others]
     needed = defined_kinds(foundation) & {kind_of(each) for each in others}
     await_kinds(client, needed, deadline=started + options.timeout)
-    return results + _ensure_present(client, others, _from_now(options, started))
+    options = replace(_from_now(options, started), rehearsed=True)
+    return results + _reported(others, lambda: _ensure_present(client, others, options))
 
 
 def _rehearse(client: Client, foundation: list[Object], others: list[Object], options: Options) -> list[Result]:
@@ -106,10 +110,20 @@ def ensure_absent(client: Client, documents: t.Sequence[Object], options: Option
     there = [row for row, result in zip(placed, rehearsed, strict=True) if result.action == "deleted"]
     for layer in _LAYERS:
         chosen = [document for document, resource in there if rank(resource) in layer]
-        results += _ensure_absent(client, chosen, _from_now(options, started))
+        now = _from_now(options, started)
+        results += _reported(chosen, functools.partial(_ensure_absent, client, chosen, now))
         if any(each.cause for each in results):
             break
     return results
+
+
+def _reported(documents: t.Sequence[Object], operation: t.Callable[[], list[Result]]) -> list[Result]:
+    """Return the results of an operation that is not the first one: what was done before it must not be lost."""
+    try:
+        return operation()
+    except EngineError as error:
+        cause = Cause(error.code, str(error), recoverable=False)
+        return [replace(_result(each, "none"), cause=cause) for each in documents]
 
 
 def _from_now(options: Options, started: float) -> Options:

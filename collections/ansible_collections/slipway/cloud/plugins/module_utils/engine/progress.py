@@ -10,12 +10,19 @@ import time
 import typing as t
 from dataclasses import asdict, dataclass, field
 
+from .resources import title
+
 Stage = t.Literal["applied", "waiting", "scheduled", "started", "available", "object_gone", "pods_gone", "failed"]
+Milestone = t.Literal["", "executed", "took effect", "failed"]
+"""What everybody waits for: accepted by the API server, then true in the Kubernetes, or never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One change. ``elapsed`` and ``time`` are seconds, since the run began and since the epoch."""
+    """One change. ``elapsed`` and ``time`` are seconds, since the run began and since the epoch.
+
+    ``milestone`` is empty for what lies between the change that was executed and its effect.
+    """
 
     stage: Stage
     kind: str
@@ -23,6 +30,7 @@ class Event:
     name: str
     message: str
     elapsed: float
+    milestone: Milestone = ""
     counts: dict[str, int] = field(default_factory=dict)
     time: float = field(default_factory=time.time)
 
@@ -32,6 +40,23 @@ class Event:
 
 
 Listener = t.Callable[[Event], None]
+
+
+def line(event: Event) -> str:
+    """Return the event as a line for people."""
+    what = title(event.kind, event.name, event.namespace)
+    said = f": {event.message}" if event.message else ""
+    return f"{event.elapsed:7.2f} s  {event.milestone or event.stage:11}  {what}{said}"
+
+
+def to_all(listeners: t.Sequence[Listener]) -> Listener:
+    """Return a listener that tells several others."""
+
+    def tell(event: Event) -> None:
+        for each in listeners:
+            each(event)
+
+    return tell
 
 
 def ignore(event: Event) -> None:

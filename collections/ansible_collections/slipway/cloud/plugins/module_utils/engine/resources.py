@@ -17,7 +17,6 @@ INSTANCE = "app.kubernetes.io/instance"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OURS = "slipway"
 
-
 BUILT_IN_GROUPS = frozenset(
     {
         "",
@@ -71,6 +70,10 @@ SECRET = Resource("v1", "Secret", "secrets")
 SERVICE_ACCOUNT = Resource("v1", "ServiceAccount", "serviceaccounts")
 NAMESPACE = Resource("v1", "Namespace", "namespaces", namespaced=False)
 NODE = Resource("v1", "Node", "nodes", namespaced=False)
+
+# Custom resources whose ways are known here, by group and kind.
+SELDON_DEPLOYMENT = ("machinelearning.seldon.io", "SeldonDeployment")
+ROLLOUT = ("argoproj.io", "Rollout")
 
 KNOWN = {
     (each.api_version, each.kind): each

@@ -11,10 +11,20 @@ import typing as t
 import pytest
 
 from ansible_collections.slipway.cloud.plugins.module_utils._ansible import option_problems, texts
-from ansible_collections.slipway.cloud.plugins.module_utils._cluster import items_of, objects_of, report
+from ansible_collections.slipway.cloud.plugins.module_utils._cluster import (
+    clusters_among,
+    items_of,
+    objects_of,
+    report,
+    standing,
+    timeouts_of,
+)
+from ansible_collections.slipway.cloud.plugins.module_utils._report import summary
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.cluster import Cluster, deployment, reference
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Cause
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import InvalidInputError
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.lifecycle import Action, Result
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.readiness import State, Verdict
 
 EMPTY = dict.fromkeys(("namespace", "image", "image_pull_policy", "replicas", "command", "args"))
 
@@ -91,5 +101,37 @@ def result(action: Action = "created", *, cause: Cause | None = None) -> Result:
     ],
 )
 def test_report(action: Action, cause: Cause | None, waited: bool, state: str, changed: bool) -> None:
-    outcome = report([result(action, cause=cause)], waited=waited)
+    results = [result(action, cause=cause)]
+    outcome = {**summary(results), **report(results, waited=waited)}
     assert (outcome["clusters"][0]["state"], outcome["changed"], len(outcome["diff"])) == (state, changed, changed)
+
+
+def test_a_cluster_may_have_its_own_time() -> None:
+    params = item(
+        name=None, wait_timeout=300.0, clusters=[item(name="a", wait_timeout=9.0), item(name="b", wait_timeout=None)]
+    )
+    timeout = timeouts_of(items_of(params), namespace="n")
+    assert [timeout(reference(name, "n")) for name in "ab"] == [9.0, 300.0]
+
+
+@pytest.mark.parametrize(("name", "found"), [(None, ["a", "b"]), ("b", ["b"]), ("z", [])])
+def test_clusters_among_deployments(name: str | None, found: list[str]) -> None:
+    of_a_manifest = {"metadata": {"name": "c", "namespace": "n", "labels": {"app.kubernetes.io/managed-by": "slipway"}}}
+    deployments = [reference("b", "n"), of_a_manifest, reference("a", "n")]
+    assert [each["metadata"]["name"] for each in clusters_among(deployments, name=name)] == found
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "code"),
+    [
+        (Verdict(State.DONE, "2 of 2"), "available", None),
+        (Verdict(State.PENDING, "1 of 2", cause=Cause("crash_loop", "it crashes")), "pending", "crash_loop"),
+        (Verdict(State.FAILED, "paused", cause=Cause("paused", "it is paused")), "failed", "paused"),
+    ],
+)
+def test_standing(verdict: Verdict, state: str, code: str | None) -> None:
+    obj = deployment(Cluster(name="a", namespace="n", image="i", replicas=2))
+    obj["metadata"] |= {"uid": "u", "generation": 3, "creationTimestamp": "T"}
+    told = standing({**obj, "status": {"availableReplicas": 1}}, verdict)
+    assert (told["state"], told["cause"] and told["cause"]["code"], told["summary"]) == (state, code, verdict.summary)
+    assert (told["replicas"], told["available"], told["image"], told["created"]) == (2, 1, "i", "T")
