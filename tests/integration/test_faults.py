@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from ansible_collections.slipway.cloud.plugins.module_utils.engine import client, lifecycle
-from tests.support.api_server import MERGE_PATCH, ApiError, ApiServer
-from tests.support.fault_proxy import Cut, End, Slow, Stall, Status, Twice
+from tests.support.api_server import ADMIN, EXPIRING, MERGE_PATCH, ApiError, ApiServer
+from tests.support.fault_proxy import Cut, End, Silence, Slow, Stall, Status, Twice
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -36,12 +38,14 @@ FAULTS = [
     pytest.param([(Cut(after=1), WATCH)], id="watch is cut in its last line"),
     pytest.param([(Stall(), WATCH)], id="watch stalls at once"),
     pytest.param([(Stall(after=1), WATCH)], id="watch stalls before the last event"),
+    pytest.param([(Silence(), WATCH)], id="watch gets no answer"),
     pytest.param([(Twice(), WATCH)], id="events arrive twice"),
     pytest.param([(Status(429, retry_after=1), WATCH)], id="watch is throttled"),
     pytest.param([(Status(500), {**WATCH, "times": 2})], id="watch fails"),
     pytest.param([(Status(429, retry_after=1), LIST)], id="list is throttled"),
     pytest.param([(Status(500), {**LIST, "times": 2})], id="list fails"),
     pytest.param([(Slow(1), LIST)], id="list is slow"),
+    pytest.param([(Silence(), LIST)], id="list gets no answer"),
     pytest.param([(Status(429, retry_after=1), {"verb": "write"})], id="write is throttled"),
     pytest.param([(Status(500), {"verb": "write", "times": 2})], id="write fails"),
 ]
@@ -113,12 +117,18 @@ class Bench:
             self.controllers.api.request("POST", path, obj)
 
 
+@contextmanager
+def bench_at(kubeconfig: Path, controllers: Controllers) -> Iterator[Bench]:
+    connection = client.Connection(kubeconfig=str(kubeconfig), namespace=controllers.namespace)
+    with client.connect(connection) as connected, ThreadPoolExecutor(1) as pool:
+        yield Bench(connected, pool, controllers)
+
+
 @pytest.fixture
 def bench(proxy: FaultProxy, namespace: str, tmp_path: Path) -> Iterator[Bench]:
     kubeconfig = proxy.upstream.kubeconfig(tmp_path / "kubeconfig", url=proxy.url)
-    connection = client.Connection(kubeconfig=str(kubeconfig), namespace=namespace)
-    with client.connect(connection) as connected, ThreadPoolExecutor(1) as pool:
-        yield Bench(connected, pool, Controllers(proxy.upstream, namespace))
+    with bench_at(kubeconfig, Controllers(proxy.upstream, namespace)) as bench:
+        yield bench
 
 
 @pytest.fixture(params=[False, True], ids=["create", "delete"])
@@ -174,6 +184,38 @@ def test_api_server_restarted_and_history_compacted(
         api.start_api()
     assert_done(wait, deletion=deletion)
     assert [request.path for request in proxy.seen if request.expired and "/deployments" in request.path]
+
+
+def logins(home: Path) -> dict[str, dict[str, Any]]:
+    """Users of a kubeconfig with the same token: from a program and from a file, which can be renewed, and for good."""
+    for name in ("program", "file"):
+        (home / name).write_text(EXPIRING)
+    api_version = "client.authentication.k8s.io/v1"
+    answer = json.dumps({"apiVersion": api_version, "kind": "ExecCredential", "status": {"token": "TOKEN"}})
+    script = f"sed s/TOKEN/$(cat {home}/program)/ <<'END'\n{answer}\nEND"
+    program = {"apiVersion": api_version, "command": "sh", "args": ["-c", script], "interactiveMode": "Never"}
+    return {"program": {"exec": program}, "file": {"tokenFile": f"{home}/file"}, "literal": {"token": EXPIRING}}
+
+
+def test_credentials_expire(api: ApiServer, namespace: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        benches: dict[str, Bench] = {}
+        for name, user in logins(tmp_path).items():
+            own = Controllers(api, f"{namespace}-{name}")
+            api.request("POST", "/api/v1/namespaces", {"metadata": {"name": own.namespace}})
+            kubeconfig = api.kubeconfig(tmp_path / f"{name}.kubeconfig", user=user)
+            benches[name] = stack.enter_context(bench_at(kubeconfig, own))
+        waits = {name: bench.begin(deletion=False) for name, bench in benches.items()}
+        for name in ("program", "file"):
+            (tmp_path / name).write_text(ADMIN)
+        api.restart_without(EXPIRING)
+        for bench in benches.values():
+            bench.controllers.finish(deletion=False)
+        for name in ("program", "file"):
+            assert_done(waits[name], deletion=False)
+        [result] = waits["literal"].result(timeout=30)
+    assert (result.action, result.cause and result.cause.code) == ("created", "unauthorized")
+    assert "log in again or fetch a new kubeconfig" in str(result.cause)
 
 
 def test_no_connection_is_left(proxy: FaultProxy, bench: Bench) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -20,8 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.support.paths import BUNDLE_BIN
 from tests.support.waiting import eventually
 
-ADMIN, POWERLESS = "admin-token", "powerless-token"
-TOKENS = f'{ADMIN},admin,1,"system:masters"\n{POWERLESS},powerless,2\n'
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ADMIN, POWERLESS, EXPIRING = "admin-token", "powerless-token", "expiring-token"
+USERS = {ADMIN: 'admin,1,"system:masters"', POWERLESS: "powerless,2", EXPIRING: 'admin,1,"system:masters"'}
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -64,7 +67,7 @@ class ApiServer:
     def start(self) -> None:
         """Start both and wait until the API answers."""
         began = time.monotonic()
-        (self.home / "tokens.csv").write_text(TOKENS)
+        self._write_tokens(USERS)
         _write_key_pair(self.home)
         self._run("etcd", *self._etcd_flags())
         self.start_api()
@@ -83,6 +86,12 @@ class ApiServer:
     def stop_api(self) -> None:
         """Kill kube-apiserver alone; etcd keeps what it knows."""
         self._kill("kube-apiserver")
+
+    def restart_without(self, token: str) -> None:
+        """Start kube-apiserver again; it does not know `token` any more."""
+        self.stop_api()
+        self._write_tokens({each: user for each, user in USERS.items() if each != token})
+        self.start_api()
 
     def compact(self) -> None:
         """Forget every revision of etcd but the newest, as Kubernetes itself does every 5 minutes."""
@@ -104,8 +113,8 @@ class ApiServer:
             raise ApiError(response.status, answer.get("message", ""))
         return answer
 
-    def kubeconfig(self, path: Path, *, url: str = "", token: str = ADMIN) -> Path:
-        """Write a kubeconfig for `url` (this server unless given) and return its path."""
+    def kubeconfig(self, path: Path, *, url: str = "", token: str = ADMIN, user: Any = None) -> Path:
+        """Write a kubeconfig for `url` (this server unless given) and a `user` (by `token`), and return its path."""
         ca = base64.b64encode(self.certificate.read_bytes()).decode()
         cluster = {"server": url or self.url, "certificate-authority-data": ca}
         context = {"cluster": "test", "user": "test", "namespace": "default"}
@@ -114,7 +123,7 @@ class ApiServer:
             "kind": "Config",
             "current-context": "test",
             "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": "test", "user": {"token": token}}],
+            "users": [{"name": "test", "user": user or {"token": token}}],
             "contexts": [{"name": "test", "context": context}],
         }
         path.write_text(json.dumps(config))
@@ -146,6 +155,9 @@ class ApiServer:
             "--disable-admission-plugins=ServiceAccount",
             "--service-cluster-ip-range=10.0.0.0/24",
         ]
+
+    def _write_tokens(self, users: Mapping[str, str]) -> None:
+        (self.home / "tokens.csv").write_text("".join(f"{token},{user}\n" for token, user in users.items()))
 
     def _run(self, program: str, *flags: str) -> None:
         binaries = Path(os.environ.get("SLIPWAY_TEST_BIN") or BUNDLE_BIN)

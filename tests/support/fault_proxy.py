@@ -76,6 +76,15 @@ class Slow:
 
 
 @dataclass(frozen=True)
+class Silence:
+    """No answer comes, not even its first line; the connection stays open."""
+
+    def befall(self, exchange: Exchange) -> None:
+        """Hold the line until the client hangs up."""
+        exchange.hold()
+
+
+@dataclass(frozen=True)
 class End:
     """A watch ends in good order after so many events, as a server's time-out ends it."""
 

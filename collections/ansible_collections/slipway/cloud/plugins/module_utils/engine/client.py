@@ -9,7 +9,6 @@ pool; it is imported here alone. Requests and answers are plain JSON: none of it
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -31,6 +30,7 @@ from .errors import (
     UnreachableError,
     api_error,
 )
+from .wire import Wire
 
 if t.TYPE_CHECKING:
     from .resources import Resource
@@ -89,7 +89,7 @@ class _Login:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One request; with a ``read_timeout`` its answer is a stream, to be read by the caller."""
+    """One request; the answer of a ``stream`` is to be read by the caller."""
 
     method: str
     path: str
@@ -97,7 +97,8 @@ class _Request:
     query: Query
     headers: t.Mapping[str, str] = field(default_factory=dict)
     data: bytes | None = None
-    read_timeout: float | None = None
+    stream: bool = False
+    read_timeout: float = field(kw_only=True)
 
 
 def kubeconfig_path(option: str | None, environ: t.Mapping[str, str]) -> str | None:
@@ -215,7 +216,7 @@ def _json(response: urllib3.BaseHTTPResponse, action: str) -> Json:
 
 
 class Stream:
-    """The answer to a watch: bytes as they arrive. May be closed from any thread."""
+    """The answer to a watch: bytes as they arrive."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
         self._response = response
@@ -228,14 +229,70 @@ class Stream:
         except (http_errors.HTTPError, OSError, ValueError) as error:
             raise StreamError(f"the watch broke off: {error}") from error
 
-    def interrupt(self) -> None:
-        """End the iteration, whichever thread is blocked in it."""
-        with contextlib.suppress(RuntimeError, ValueError, OSError):  # it has ended already
-            self._response.shutdown()
+    def close(self) -> None:
+        """Give the socket back."""
+        self._response.close()
+
+
+class _Pool:
+    """Connections made with the present login; those of an earlier one are closed."""
+
+    def __init__(self, wire: Wire | None = None) -> None:
+        self._wire = wire
+        self._lock = threading.Lock()
+        self._login: _Login | None = None
+        self._manager: urllib3.PoolManager | None = None
+
+    def of(self, login: _Login) -> urllib3.PoolManager:
+        """Return the connections of a login."""
+        with self._lock:
+            if self._manager is None or self._login is not login:
+                self._clear()
+                self._login, self._manager = login, RESTClientObject(login.configuration).pool_manager
+                if self._wire:
+                    classes = self._wire.pool_classes(self._manager.pool_classes_by_scheme)
+                    self._manager.pool_classes_by_scheme = classes
+            return self._manager
 
     def close(self) -> None:
-        """Give the socket back; only for the thread that iterates."""
-        self._response.close()
+        """Close all idle connections."""
+        with self._lock:
+            self._clear()
+
+    def _clear(self) -> None:
+        if self._manager:
+            self._manager.clear()
+
+
+class Channel:
+    """Requests of one thread, each sent once, over connections of its own that another thread can cut."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._wire = Wire()
+        self._pool = _Pool(self._wire)
+
+    def get(self, path: str, query: Query, *, action: str, read_timeout: float) -> Json:
+        """Return the JSON at ``path``; no answer for ``read_timeout`` seconds counts as none."""
+        return _json(self._send(path, query, action, read_timeout), action)
+
+    def watch(self, path: str, query: Query, *, action: str, read_timeout: float) -> Stream:
+        """Open a watch. It counts as stalled when nothing arrives for ``read_timeout`` seconds."""
+        return Stream(self._send(path, query, action, read_timeout, stream=True))
+
+    def cut(self) -> None:
+        """End what is under way, for good; from any thread."""
+        self._wire.cut()
+
+    def close(self) -> None:
+        """Close the connections; for the thread that uses them."""
+        self._pool.close()
+
+    def _send(
+        self, path: str, query: Query, action: str, read_timeout: float, *, stream: bool = False
+    ) -> urllib3.BaseHTTPResponse:
+        request = _Request("GET", path, action, query, read_timeout=read_timeout, stream=stream)
+        return self._client.send(request, self._pool)
 
 
 class Client:
@@ -245,12 +302,12 @@ class Client:
         self._connection = connection
         self._lock = threading.Lock()
         self._answered = False
+        self._pool = _Pool()
         self.discovered: dict[tuple[str, str], Resource] = {}  # by api_version and kind: see discovery.py
         self._use(_log_in(connection))
 
     def _use(self, login: _Login) -> None:
-        self._configuration = login.configuration
-        self._pool = RESTClientObject(login.configuration).pool_manager
+        self._login = login
         self.server: str = login.configuration.host
         self.namespace = login.namespace
         self.origin = login.origin
@@ -263,7 +320,11 @@ class Client:
 
     def close(self) -> None:
         """Close all idle connections."""
-        self._pool.clear()
+        self._pool.close()
+
+    def channel(self) -> Channel:
+        """Return connections for one thread alone, which has to close them."""
+        return Channel(self)
 
     def get(self, path: str, query: Query | None = None, *, action: str) -> Json:
         """Return the JSON at ``path``."""
@@ -289,10 +350,12 @@ class Client:
         :raises ApiError: for an answer of 400 or above. :raises UnreachableError: if there is none.
         """
         data = None if body is None else json.dumps(body).encode()
-        request = _Request(method, path, action, query or {}, {"Content-Type": content_type} if data else {}, data)
+        headers = {"Content-Type": content_type} if data else {}
+        timeout = self._connection.request_timeout
+        request = _Request(method, path, action, query or {}, headers, data, read_timeout=timeout)
         for delay in (*_RETRY_DELAYS, None):
             try:
-                return _json(self._send(request), action)
+                return _json(self.send(request, self._pool), action)
             except (ApiError, UnreachableError) as error:  # noqa: PERF203  # the loop is the retry
                 pause = self._pause(error, delay)
                 if pause is None:
@@ -310,18 +373,16 @@ class Client:
             return None
         return error.retry_after or delay * random.uniform(0.5, 1.0)
 
-    def stream(self, path: str, query: Query, *, action: str, read_timeout: float) -> Stream:
-        """Open a watch. It counts as stalled when nothing arrives for ``read_timeout`` seconds."""
-        return Stream(self._send(_Request("GET", path, action, query, read_timeout=read_timeout)))
-
-    def _send(self, request: _Request) -> urllib3.BaseHTTPResponse:
-        """Send a request once, or twice where new credentials help."""
-        pool = self._pool
+    def send(self, request: _Request, pool: _Pool) -> urllib3.BaseHTTPResponse:
+        """Send a request once, or twice where new credentials help. Who is no Channel uses request()."""
+        login, trouble = self._login, ""
         try:
-            response = self._exchange(request)
-            if response.status == 401 and self._log_in_again(pool):
-                response.close()
-                response = self._exchange(request)
+            response = self._exchange(request, pool.of(login), login)
+            if response.status == 401:
+                trouble = self._log_in_again(login)
+                if not trouble:
+                    response.close()
+                    response = self._exchange(request, pool.of(self._login), self._login)
             self._answered = True
             if response.status < 300:
                 return response
@@ -331,25 +392,24 @@ class Client:
         after = _retry_after(response.headers)
         failure = api_error(request.action, status=response.status, body=body, retry_after=after)
         if isinstance(failure, UnauthorizedError):
-            failure.args = (f"{failure} They came from {self.origin}.",)
+            failure.args = (" ".join(filter(None, (str(failure), f"They came from {self.origin}.", trouble))),)
         raise failure
 
-    def _exchange(self, request: _Request) -> urllib3.BaseHTTPResponse:
-        read_timeout = request.read_timeout or self._connection.request_timeout
-        return self._pool.request(
+    def _exchange(self, request: _Request, manager: urllib3.PoolManager, login: _Login) -> urllib3.BaseHTTPResponse:
+        return manager.request(
             request.method,
             f"{self.server}{request.path}" + (f"?{urlencode(request.query)}" if request.query else ""),
             body=request.data,
-            headers=self._headers(request.headers),
-            timeout=urllib3.Timeout(connect=self._connection.connect_timeout, read=read_timeout),
+            headers=self._headers(request.headers, login),
+            timeout=urllib3.Timeout(connect=self._connection.connect_timeout, read=request.read_timeout),
             retries=False,
-            preload_content=request.read_timeout is None,
+            preload_content=not request.stream,
         )
 
-    def _headers(self, headers: t.Mapping[str, str]) -> urllib3.HTTPHeaderDict:
+    def _headers(self, headers: t.Mapping[str, str], login: _Login) -> urllib3.HTTPHeaderDict:
         merged = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": "slipway", **headers})
         with self._lock:  # reading the token may run an exec plugin
-            token = self._configuration.auth_settings().get("BearerToken")
+            token = login.configuration.auth_settings().get("BearerToken")
         if token and token["value"]:
             merged["Authorization"] = token["value"]
         if self._connection.impersonate_user:
@@ -358,16 +418,18 @@ class Client:
             merged.add("Impersonate-Group", group)
         return merged
 
-    def _log_in_again(self, refused: urllib3.PoolManager) -> bool:
-        """Read the credentials anew, once for all threads whose requests were refused with the same ones."""
+    def _log_in_again(self, refused: _Login) -> str:
+        """Read the credentials anew, once for all threads whose requests were refused with the same ones.
+
+        Returns what is wrong with them, empty if they can be tried.
+        """
         with self._lock:
-            if self._pool is refused:
+            if self._login is refused:
                 try:
                     self._use(_log_in(self._connection))
-                except EngineError:
-                    return False
-                refused.clear()
-        return True
+                except EngineError as error:
+                    return str(error)
+        return ""
 
 
 def connect(connection: Connection | None = None) -> Client:

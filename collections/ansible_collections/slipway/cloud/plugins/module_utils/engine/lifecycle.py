@@ -167,7 +167,13 @@ def selections(placed: t.Iterable[tuple[Resource, Object]], *, family_labels: bo
         groups.setdefault((resource, namespace), []).append(obj)
         for each in _DESCENDANTS.get((resource.group, resource.kind), ()):
             groups.setdefault((each, namespace), []).append(obj if family_labels else {"metadata": {}})
-    return [Selection(kind, namespace or None, selector(members)) for (kind, namespace), members in groups.items()]
+    return [_selection(kind, namespace, members) for (kind, namespace), members in groups.items()]
+
+
+def _selection(kind: Resource, namespace: str, members: list[Object]) -> Selection:
+    if len(members) == 1 and members[0].get("kind") == kind.kind:
+        return Selection(kind, namespace or None, name=object_key(members[0])[1])
+    return Selection(kind, namespace or None, selector(members))
 
 
 def rank(resource: Resource) -> int:
@@ -237,7 +243,9 @@ class _Run:
             job.awaited = waits and awaited(job.resource)
         placed = [(job.resource, job.obj) for job in self.jobs if job.awaited]
         streams = selections(placed, family_labels=options.family_labels)
-        self.tracker = Tracker(client, streams, watcher=self._watched, inactivity=options.inactivity)
+        self.tracker = Tracker(
+            client, streams, watcher=self._watched, warner=self._warned, inactivity=options.inactivity
+        )
 
     def __enter__(self) -> _Run:
         self.tracker.__enter__()
@@ -404,6 +412,10 @@ class _Run:
         message = (verdict.cause and verdict.cause.summary) or verdict.summary
         milestone = _MILESTONES[verdict.state]
         self._tell(t.cast("Stage", last), target, message=message, milestone=milestone, counts=verdict.counts)
+
+    def _warned(self, selection: Selection, message: str) -> None:
+        """Tell the listener what is amiss with a stream; its target is the whole of what it shows."""
+        self._tell("warning", Target(selection.resource, selection.namespace or "", "*"), message=message)
 
     def _tell(
         self,

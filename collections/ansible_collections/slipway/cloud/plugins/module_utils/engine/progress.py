@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, field
 
 from .resources import title
 
-Stage = t.Literal["applied", "waiting", "scheduled", "started", "available", "object_gone", "pods_gone", "failed"]
+Stage = t.Literal[
+    "applied", "waiting", "scheduled", "started", "available", "object_gone", "pods_gone", "failed", "warning"
+]
 Milestone = t.Literal["", "executed", "took effect", "failed"]
 """What everybody waits for: accepted by the API server, then true in the Kubernetes, or never."""
 
@@ -22,6 +24,7 @@ class Event:
     """One change. ``elapsed`` and ``time`` are seconds, since the run began and since the epoch.
 
     ``milestone`` is empty for what lies between the change that was executed and its effect.
+    A ``warning`` is of all objects of its kind and namespace, and has the name C(*).
     """
 
     stage: Stage

@@ -9,17 +9,19 @@ inactivity watchdog, because a dead link otherwise looks like a quiet one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import threading
+import time
 import typing as t
 from dataclasses import dataclass
 
-from .errors import ApiError, EngineError, ExpiredError, StreamError, UnreachableError, api_error
+from .errors import ApiError, EngineError, ExpiredError, ForbiddenError, StreamError, UnreachableError, api_error
 from .resources import object_key
 
 if t.TYPE_CHECKING:
-    from .client import Client, Stream
+    from .client import Client
     from .resources import Object, Resource
 
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
@@ -27,6 +29,7 @@ Key = tuple[str, str]  # namespace, name
 
 _PAGE = "500"
 _DELAYS = (0.1, 0.5, 1.0, 1.0, 2.0, 3.0)  # short, for somebody waits; a server that needs more says Retry-After
+_POLL = 3.0  # between two lists, where a watch is not allowed
 
 
 class Change(t.NamedTuple):
@@ -38,11 +41,21 @@ class Change(t.NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What one stream shows: a kind in a namespace (None: everywhere), less what a label selector leaves out."""
+    """What one stream shows: a kind in a namespace (None: everywhere), less what the selectors leave out.
+
+    With a ``name`` it shows that object alone; so a Role for that very name is enough.
+    """
 
     resource: Resource
     namespace: str | None = None
     labels: str = ""
+    name: str = ""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The selectors, which the server applies."""
+        selectors = {"labelSelector": self.labels, "fieldSelector": self.name and f"metadata.name={self.name}"}
+        return {key: value for key, value in selectors.items() if value}
 
     @property
     def action(self) -> str:
@@ -88,10 +101,10 @@ class Backoff:
         return self._failures >= len(_DELAYS)
 
     def next(self, retry_after: float | None = None) -> float:
-        """Return the seconds to wait: what the server asked for, else between half and all of the table's next row."""
+        """Return the seconds to wait: between half and all of the table's next row, but what the server asks for."""
         delay = _DELAYS[min(self._failures, len(_DELAYS) - 1)]
         self._failures += 1
-        return retry_after if retry_after is not None else delay * (1 + self._jitter()) / 2
+        return max(retry_after or 0.0, delay * (1 + self._jitter()) / 2)
 
 
 def revision(obj: t.Mapping[str, t.Any]) -> int:
@@ -142,10 +155,13 @@ def _uid(obj: Object) -> str:
 class Reflector(threading.Thread):
     """Keeps a store up to date and reports each batch of changes, from a thread of its own.
 
+    Who does not start it drives it by refresh() and take().
+
     :param report: called with the changes that a chunk of the watch brought, in order. Empty ones follow each list and
         bookmark: they tell that the stream has come further.
     :param give_up: called once, with the error, if the stream cannot go on; nothing is reported after it.
-    :param inactivity: seconds of silence after which a watch is taken for dead. Bookmarks come about once a minute.
+    :param warn: called with what the user should know of a stream that goes on, once for each.
+    :param inactivity: seconds of silence after which a request is taken for dead. Bookmarks come about once a minute.
     """
 
     def __init__(
@@ -155,71 +171,94 @@ class Reflector(threading.Thread):
         *,
         report: t.Callable[[Reflector, list[Change]], None],
         give_up: t.Callable[[EngineError], None],
+        warn: t.Callable[[Reflector, str], None],
         inactivity: float = 70.0,
     ) -> None:
         super().__init__(name=selection.action, daemon=True)
         self.selection = selection
         self.store = Store()
         self.synced = False
-        self._client = client
         self._report = report
         self._give_up = give_up
+        self._warn = warn
         self._inactivity = inactivity
         self._stopping = threading.Event()
-        self._stream: Stream | None = None
+        self._channel = client.channel()
         self._version = ""
         self._backoff = Backoff()
+        self._refusals = Backoff()
+        self._polling = False
 
     def stop(self) -> None:
-        """Tell the thread to end and wake it up; join() to wait for it."""
+        """Tell the thread to end and wake it up, whatever it is blocked in; join() to wait for it."""
         self._stopping.set()
-        stream = self._stream
-        if stream is not None:
-            stream.interrupt()
+        self._channel.cut()
 
     def run(self) -> None:
         """List and watch until stop(), or until going on is pointless."""
         try:
             self._follow()
         except EngineError as error:
-            self._give_up(error)
+            self._end(error)
         # Without this a mistake of ours would leave everybody waiting for a thread that is no more.
         except Exception as error:  # noqa: BLE001
-            self._give_up(EngineError(f"Cannot {self.selection.action}: internal error {error!r}."))
+            self._end(EngineError(f"Cannot {self.selection.action}: internal error {error!r}."))
+        finally:
+            self._channel.close()
+
+    def _end(self, error: EngineError) -> None:
+        if not self._stopping.is_set():
+            self._give_up(error)
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
             try:
                 if not self._version:
-                    self._list()
+                    self.refresh()
                 self._watch()
                 delay = self._backoff.next()
-            except ExpiredError:
-                self._version = ""
-                delay = self._backoff.next()
             except (StreamError, UnreachableError, ApiError) as error:
-                # A server that has just started may refuse for a moment what it allowed before.
-                if not _passing(error) and (not self.synced or self._backoff.exhausted):
-                    raise
-                delay = self._backoff.next(getattr(error, "retry_after", None))
+                delay = self._after(error)
             self._stopping.wait(delay)
 
-    def _query(self, **extra: str) -> dict[str, str]:
-        return {"labelSelector": self.selection.labels, **extra} if self.selection.labels else extra
+    def _after(self, error: StreamError | UnreachableError | ApiError) -> float:
+        """Return the seconds until the next attempt. :raises EngineError: ``error``, if there is to be none."""
+        if isinstance(error, ExpiredError):
+            self._version = ""
+            return self._backoff.next()
+        if isinstance(error, ForbiddenError) and self._version:  # the list was allowed
+            return self._poll(error)
+        if _passing(error):
+            return self._backoff.next(getattr(error, "retry_after", None))
+        # A server that has just started may refuse for a moment what it allowed before.
+        if not self.synced or self._refusals.exhausted:
+            raise error
+        return self._refusals.next()
 
-    def _list(self) -> None:
-        """Read everything, page by page, and report how it differs from what was known."""
+    def _poll(self, error: ForbiddenError) -> float:
+        """List again after a while, since a watch is forbidden; then try it again, for rights may be granted."""
+        if not self._polling:
+            self._polling = True
+            self._warn(self, f"{error} Until then its state is asked for every {_POLL:g} s.")
+        self._version = ""
+        self._backoff.reset()
+        return _POLL
+
+    def refresh(self) -> None:
+        """List: read everything, page by page, and report how it differs from what was known."""
         items: list[Object] = []
         path = self.selection.resource.path(self.selection.namespace)
-        query = self._query(limit=_PAGE)
-        while query:
-            page = self._client.get(path, query, action=self.selection.action)
+        query = {**self.selection.query, "limit": _PAGE}
+        while True:
+            page = self._channel.get(path, query, action=self.selection.action, read_timeout=self._inactivity)
             items += page.get("items") or []
-            more = page["metadata"].get("continue")
-            query = self._query(limit=_PAGE, **{"continue": more}) if more else {}
+            if not page["metadata"].get("continue"):
+                break
+            query["continue"] = page["metadata"]["continue"]
         changes = self.store.replace(map(self._kept, items), revision(page))
         self._version = page["metadata"]["resourceVersion"]
         self.synced = True
+        self._refusals.reset()
         self._report(self, changes)
         self._report(self, [])  # what the list does not hold may decide as much as what it holds
 
@@ -231,26 +270,27 @@ class Reflector(threading.Thread):
 
     def _watch(self) -> None:
         """Follow the changes since the last revision until the server ends the stream."""
-        query = self._query(
-            watch="true",
-            allowWatchBookmarks="true",
-            resourceVersion=self._version,
-            timeoutSeconds=str(random.randint(240, 300)),
-        )
+        query = {
+            **self.selection.query,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(random.randint(240, 300)),
+        }
         path = self.selection.resource.path(self.selection.namespace)
-        stream = self._client.stream(path, query, action=self.selection.action, read_timeout=self._inactivity)
-        self._stream = stream
-        try:
-            if self._stopping.is_set():
-                return
-            decoder = LineDecoder()
-            for chunk in stream:
-                self._take(decoder.feed(chunk))
-        finally:
-            self._stream = None
-            stream.close()
+        watch = self._channel.watch(path, query, action=self.selection.action, read_timeout=self._inactivity)
+        began, decoder = time.monotonic(), LineDecoder()
+        self._polling = False
+        self._refusals.reset()
+        with contextlib.closing(watch):
+            try:
+                for chunk in watch:
+                    self.take(decoder.feed(chunk))
+            finally:
+                if time.monotonic() - began > _DELAYS[-1]:  # it was up, and there was nothing to tell
+                    self._backoff.reset()
 
-    def _take(self, events: list[dict[str, t.Any]]) -> None:
+    def take(self, events: list[dict[str, t.Any]]) -> None:
         """Apply what one chunk of the watch brought. :raises ApiError: for an ERROR event."""
         changes: list[Change] = []
         for event in events:

@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
     from .client import Client
 
 Watcher = t.Callable[[Target, Verdict], None]
+Warner = t.Callable[[Selection, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +98,27 @@ class Tracker:
 
     :param watcher: called with the target and its verdict at each change, in order, from the streams' threads. It must
         be quick and must not call back.
+    :param warner: called with what the user should know of a stream that goes on.
     :param inactivity: see Reflector.
     """
 
     def __init__(
-        self, client: Client, selections: t.Iterable[Selection], *, watcher: Watcher, inactivity: float = 70.0
+        self,
+        client: Client,
+        selections: t.Iterable[Selection],
+        *,
+        watcher: Watcher,
+        warner: Warner,
+        inactivity: float = 70.0,
     ) -> None:
         self._streams = {
             (each.resource, each.namespace or ""): Reflector(
-                client, each, report=self._take, give_up=self._abort, inactivity=inactivity
+                client, each, report=self._take, give_up=self._abort, warn=self._warn, inactivity=inactivity
             )
             for each in selections
         }
         self._watcher = watcher
+        self._warner = warner
         self._family = Family()
         self._waits: dict[Future[Outcome], _Wait] = {}
         self._index: dict[t.Hashable, set[Future[Outcome]]] = {}  # by uid, and by resource, namespace and name
@@ -125,7 +134,12 @@ class Tracker:
         for stream in self._streams.values():
             stream.stop()
         for stream in self._streams.values():
-            stream.join(timeout=5)
+            stream.join()
+
+    @property
+    def streams(self) -> list[Reflector]:
+        """The streams, in the order of their selections."""
+        return list(self._streams.values())
 
     def wait_synced(self, deadline: float) -> None:
         """Wait until every stream has its first list. ``deadline`` is a time.monotonic()."""
@@ -214,6 +228,10 @@ class Tracker:
             settled=settled,
             descendants=self._family.descendants(target.uid),
         )
+
+    def _warn(self, stream: Reflector, message: str) -> None:
+        with self._changed:  # as the watcher: one at a time
+            self._warner(stream.selection, message)
 
     def _abort(self, error: EngineError) -> None:
         """Fail every wait: without one of its streams none can be judged."""

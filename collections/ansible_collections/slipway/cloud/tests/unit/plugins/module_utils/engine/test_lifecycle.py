@@ -48,9 +48,15 @@ DEFINITION = Resource(
 
 def test_kinds_of_a_namespace_share_the_stream_of_pods() -> None:
     objects = [(kind, {**reference("a", "n"), "kind": kind.kind}) for kind in (DEPLOYMENT, DAEMON_SET)]
-    streams = [(each.resource.kind, each.labels) for each in selections(objects, family_labels=False)]
-    own = f"{OURS},app.kubernetes.io/instance=a"
-    assert streams == [("Deployment", own), ("ReplicaSet", ""), ("Pod", ""), ("DaemonSet", own)]
+    streams = [(each.resource.kind, each.query) for each in selections(objects, family_labels=False)]
+    own = {"fieldSelector": "metadata.name=a"}
+    assert streams == [("Deployment", own), ("ReplicaSet", {}), ("Pod", {}), ("DaemonSet", own)]
+
+
+def test_family_is_found_by_its_labels() -> None:
+    streams = [(each.resource.kind, each.query) for each in selections([(DEPLOYMENT, reference("a", "n"))])]
+    family = {"labelSelector": f"{OURS},app.kubernetes.io/instance=a"}
+    assert streams == [("Deployment", {"fieldSelector": "metadata.name=a"}), ("ReplicaSet", family), ("Pod", family)]
 
 
 def test_what_has_no_namespace_is_watched_everywhere() -> None:

@@ -53,9 +53,9 @@ def test_delays_grow_to_a_bound(jitter: float, expected: list[float]) -> None:
 
 def test_server_decides_and_success_forgives() -> None:
     backoff = Backoff(lambda: 1.0)
-    delays = [backoff.next(), backoff.next(retry_after=7), backoff.next()]
+    delays = [backoff.next(), backoff.next(retry_after=7), backoff.next(), backoff.next(retry_after=0)]
     backoff.reset()
-    assert [*delays, backoff.next()] == [0.1, 7, 1.0, 0.1]
+    assert [*delays, backoff.next()] == [0.1, 7, 1.0, 1.0, 0.1]
 
 
 OLD = [pod("kept", 1), pod("gone", 2), pod("anew", 3), pod("newer", 4)]
