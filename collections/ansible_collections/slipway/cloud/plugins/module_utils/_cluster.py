@@ -11,13 +11,13 @@ import typing as t
 from ._ansible import refuse, texts
 from ._report import row
 from .engine.cluster import Cluster, cluster_problems, deployment, duplicates, name_problems, reference
-from .engine.readiness import State
 from .engine.resources import INSTANCE, NAME, object_key
+from .engine.verdict import State
 
 if t.TYPE_CHECKING:
     from .engine.lifecycle import Result
-    from .engine.readiness import Verdict
     from .engine.resources import Object
+    from .engine.verdict import Verdict
 
 Item = t.Mapping[str, t.Any]
 

@@ -1,28 +1,31 @@
 # Copyright (c) 2026, Slipway contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why an object is not ready, from what the streams show. Pure: no request is made here."""
+"""Why an object is not as it should be, as data and as text. Pure: no request is made here."""
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 if t.TYPE_CHECKING:
     from .resources import Object
+
+_MOST_LINES = 10
+_LONGEST_LINE = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Why something is not as it should be.
 
-    ``code`` is stable, lower snake case. ``evidence`` are lines as the server wrote them. ``recoverable`` tells whether
-    it can still come right without a change by the user.
+    ``code`` is stable, lower snake case. ``evidence`` are lines as the server, the scheduler or a container wrote them.
+    ``recoverable`` tells whether it can still come right without a change by the user.
     """
 
     code: str
     summary: str
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = field(default=(), compare=False)
     recoverable: bool = True
     hint: str = ""
 
@@ -31,29 +34,70 @@ class Cause:
         return {**asdict(self), "evidence": list(self.evidence)}
 
 
-class _Rule(t.NamedTuple):
+class Ask(t.NamedTuple):
+    """Something worth reading when something is wrong.
+
+    The ``events`` of a namespace, all ``nodes``, the ``pods`` of the node ``name``, the storage ``class`` of that name,
+    or the ``log`` of a container of the pod ``name``: of the run before its last restart, or of this one where
+    ``restarts`` is 0.
+    """
+
+    what: t.Literal["events", "nodes", "pods", "class", "log"]
+    namespace: str = ""
+    name: str = ""
+    container: str = ""
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known beside an object and its children. It is read only when something is wrong, so it may be lacking.
+
+    ``answered`` are the asks to which the answer is known, be it that it may not be read. ``restarts`` are the counts
+    that containers had when the wait began, by uid of the pod and name. ``used`` is what the pods of a node request. A
+    storage class that does not exist is None.
+    """
+
+    events: t.Sequence[Object] = ()
+    nodes: t.Sequence[Object] = ()
+    logs: t.Mapping[Ask, tuple[str, ...]] = field(default_factory=dict)
+    classes: t.Mapping[str, Object | None] = field(default_factory=dict)
+    used: t.Mapping[str, t.Mapping[str, float]] = field(default_factory=dict)
+    restarts: t.Mapping[tuple[str, str], int] = field(default_factory=dict)
+    answered: frozenset[Ask] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a trouble is called, and how bad it is.
+
+    ``patience`` are the seconds that it must stand before it counts as fatal, None if it never does by itself. Without
+    a code it is a suspicion alone: worth a look, and no cause.
+    """
+
     code: str
-    recoverable: bool
-    hint: str
+    hint: str = ""
+    recoverable: bool = True
+    patience: float | None = None
 
 
-_NO_IMAGE = "Import the image on the nodes, or let them pull it: image_pull_policy."
-_PULL = "Check the image's name and tag, the registry and its credentials."
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong with one object.
 
-# Reasons of containers that wait, https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/images/types.go
-# and kuberuntime. The kubelet repeats what is recoverable; the others stay until the pod is changed.
-_WAITING = {
-    "InvalidImageName": _Rule("image_not_found", False, "Write the image as registry/name:tag."),
-    "ErrImageNeverPull": _Rule("image_not_found", False, _NO_IMAGE),
-    "ErrImagePull": _Rule("image_pull_failed", True, _PULL),
-    "ImagePullBackOff": _Rule("image_pull_failed", True, _PULL),
-    "CreateContainerConfigError": _Rule("config_missing", True, "Create the config map or secret that the pod names."),
-    "CreateContainerError": _Rule("container_failed", True, "Check command, args and mounts."),
-    "RunContainerError": _Rule("container_failed", True, "Check command and args."),
-    "CrashLoopBackOff": _Rule("crash_loop", True, "Read the container's log: kubectl logs --previous."),
-}
-_UNSCHEDULABLE = _Rule("unschedulable", True, "Compare node_selector and resources with kubectl describe nodes.")
-_NOT_CREATED = _Rule("pods_not_created", True, "Fix what the message names: quota, admission rule or service account.")
+    :param key: what makes it the same trouble in the next view.
+    :param what: a summary that names no pod, so that the same trouble of several pods is told once.
+    :param lines: the evidence. :param asks: what is worth reading once it has stood for ``after`` seconds.
+    :param log: a log that is worth reading if this trouble leads.
+    """
+
+    key: t.Hashable
+    rule: Rule
+    what: str = ""
+    lines: tuple[str, ...] = ()
+    asks: tuple[Ask, ...] = ()
+    after: float = 0.0
+    log: Ask | None = None
 
 
 def condition(obj: Object, kind: str) -> Object:
@@ -62,33 +106,63 @@ def condition(obj: Object, kind: str) -> Object:
     return next((entry for entry in conditions if entry["type"] == kind), {})
 
 
-def cause_of(obj: Object, pods: t.Iterable[Object]) -> Cause | None:
-    """Return what holds a Deployment up: its own report first, else its pods' gravest trouble."""
-    failure = condition(obj, "ReplicaFailure")
-    if failure.get("status") == "True":
-        return _cause(_NOT_CREATED, str(failure.get("reason")), [str(failure.get("message", ""))])
-    troubles: dict[tuple[_Rule, str], list[str]] = {}
-    for pod in pods:
-        for rule, reason, message in _troubles(pod):
-            line = f"pod {pod['metadata']['name']}: {reason}: {message}".rstrip(": ")
-            troubles.setdefault((rule, reason), []).append(line)
-    if not troubles:
-        return None
-    (rule, reason), lines = min(troubles.items(), key=lambda entry: (entry[0][0].recoverable, -len(entry[1])))
-    return _cause(rule, f"{reason} in {len(lines)} pod{'s'[: len(lines) > 1]}", lines)
-
-
-def _cause(rule: _Rule, what: str, lines: list[str]) -> Cause:
-    return Cause(rule.code, f"{what}; {lines[0]}", tuple(lines[:3]), rule.recoverable, rule.hint)
-
-
-def _troubles(pod: Object) -> t.Iterator[tuple[_Rule, str, str]]:
+def container_statuses(pod: Object) -> list[Object]:
+    """Return the status of each container, those that initialise first."""
     status = pod.get("status", {})
-    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        waiting = container.get("state", {}).get("waiting") or {}
-        rule = _WAITING.get(waiting.get("reason", ""))
-        if rule:
-            yield rule, waiting["reason"], str(waiting.get("message", ""))
-    scheduled = condition(pod, "PodScheduled")
-    if scheduled.get("reason") == "Unschedulable":
-        yield _UNSCHEDULABLE, "Unschedulable", str(scheduled.get("message", ""))
+    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+def restart_counts(objects: t.Iterable[Object]) -> dict[tuple[str, str], int]:
+    """Return how often each container of the pods among some objects was started again, by uid of the pod and name."""
+    return {
+        (pod["metadata"]["uid"], status["name"]): int(status.get("restartCount", 0))
+        for pod in objects
+        for status in container_statuses(pod)
+    }
+
+
+def _gravest(troubles: t.Iterable[Trouble]) -> list[Trouble]:
+    """Return those of the gravest kind: what cannot come right, then what can be fatal, then what most suffer from."""
+    groups: dict[tuple[str, str], list[Trouble]] = {}
+    for trouble in troubles:
+        if trouble.rule.code:
+            groups.setdefault((trouble.rule.code, trouble.what), []).append(trouble)
+
+    def rank(group: list[Trouble]) -> tuple[bool, bool, int]:
+        rule = group[0].rule
+        return rule.recoverable, rule.patience is None, -len(group)
+
+    return min(groups.values(), key=rank, default=[])
+
+
+def lead(troubles: t.Iterable[Trouble]) -> Trouble | None:
+    """Return the trouble that stands for all others, None if there are only suspicions."""
+    return next(iter(_gravest(troubles)), None)
+
+
+def cause_from(troubles: t.Iterable[Trouble]) -> Cause | None:
+    """Return the cause that the gravest of some troubles are."""
+    group = _gravest(troubles)
+    if not group:
+        return None
+    first = group[0]
+    shared = f" ({len(group)} pods)" if len(group) > 1 else ""
+    rule = first.rule
+    return Cause(rule.code, f"{first.what}{shared}", first.lines[:_MOST_LINES], rule.recoverable, rule.hint)
+
+
+def explain(cause: Cause, *, of: str = "") -> str:
+    """Return a cause as text that a person can act on: what is wrong, what shows it, what to do; at most 12 lines.
+
+    :param of: the object, as ``Deployment demo in namespace clusters``.
+    """
+    head = ": ".join(filter(None, (of, cause.summary)))
+    hint = [f"What to do: {cause.hint}"] if cause.hint else []
+    return "\n".join([head, *(f"  {shortened(line)}" for line in cause.evidence[:_MOST_LINES]), *hint])
+
+
+def shortened(line: str) -> str:
+    """Return a line that is too long without its middle: an error begins with what failed and ends with why."""
+    line = " ".join(line.split("\n"))
+    half = _LONGEST_LINE // 2
+    return line if len(line) <= _LONGEST_LINE else f"{line[:half].rstrip()} ... {line[-half:].lstrip()}"

@@ -22,7 +22,7 @@ from .diagnosis import Cause
 from .discovery import find
 from .errors import EngineError, InvalidInputError
 from .progress import Event, Listener, Milestone, Stage, ignore
-from .readiness import FailFast, Judge, State, Target, Verdict, failing_fast, gone, ready, takes_time
+from .readiness import gone, ready, takes_time
 from .reflector import Backoff, Selection, revision
 from .resources import (
     DEPLOYMENT,
@@ -38,6 +38,7 @@ from .resources import (
     title,
 )
 from .tracker import Outcome, Tracker
+from .verdict import FailFast, Judge, State, Target, Verdict, failing_fast
 from .workloads import replicas_of, restarted
 
 if t.TYPE_CHECKING:

@@ -3,86 +3,89 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verdicts: is an object ready, or really gone? Pure: a view of the cache in, a verdict out.
 
-Each kind has its rule in a table. That for Deployments is C(kubectl rollout status)'s, made stricter: same uid, our
-generation observed, all replicas updated, no old ones left, all available.
+Each kind has its rule in a table; one without is judged by what the caller says of it, else by kstatus' conventions.
 """
 
 from __future__ import annotations
 
-import enum
 import typing as t
-from dataclasses import dataclass, field, replace
 
-from .diagnosis import Cause, cause_of, condition
-from .resources import Object, Resource, controller_uid, title
+from . import adapters, kinds
+from .diagnosis import Ask, Cause, Rule, Trouble, condition
+from .resources import ROLLOUT, SELDON_DEPLOYMENT
+from .verdict import State, Verdict, View, done, failed, pending, weighed
 
-_REVISION = "deployment.kubernetes.io/revision"
-_POD_REVISION = "controller-revision-hash"
-_UNSEEN = "the controller has not seen the change yet: is kube-controller-manager running?"
+if t.TYPE_CHECKING:
+    from .expressions import Expression
+    from .resources import Object, Resource
+    from .verdict import Judge
+    from .verdict import Rule as ReadyRule
+
+_FOREGROUND = "foregroundDeletion"  # the garbage collector's own, while it deletes what an object controls
+_STUCK = Rule("pod_stuck_terminating", "Is the kubelet of its node running? The grace period of the pod may be long.")
+_HELD = Rule("finalizer", "Whoever set the finalizer has to remove it: is that controller running?")
+_NOT_MET = Rule("condition_false", "Read what the resource says of itself.")
+
+RULES: dict[tuple[str, str], ReadyRule] = {
+    ("apps", "Deployment"): kinds.deployment,
+    ("apps", "ReplicaSet"): kinds.replica_set,
+    ("apps", "StatefulSet"): kinds.stateful_set,
+    ("apps", "DaemonSet"): kinds.daemon_set,
+    ("batch", "Job"): kinds.job,
+    ("batch", "CronJob"): kinds.cron_job,
+    ("", "Pod"): kinds.pod,
+    ("", "PersistentVolumeClaim"): kinds.claim,
+    ("", "Service"): kinds.service,
+    ("", "Namespace"): kinds.namespace,
+    ("networking.k8s.io", "Ingress"): kinds.ingress,
+    ("autoscaling", "HorizontalPodAutoscaler"): kinds.autoscaler,
+    ("policy", "PodDisruptionBudget"): kinds.disruption_budget,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): kinds.definition,
+    ("apiregistration.k8s.io", "APIService"): kinds.true("Available"),
+    SELDON_DEPLOYMENT: adapters.seldon_deployment,
+    ROLLOUT: adapters.rollout,
+}
 
 
-class State(enum.Enum):
-    """What a wait has come to."""
-
-    PENDING = "pending"
-    DONE = "done"
-    FAILED = "failed"
+def takes_time(resource: Resource) -> bool:
+    """Whether an object of this kind can be there and not be ready yet."""
+    return (resource.group, resource.kind) in RULES or not resource.built_in
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The object that somebody waits for, as our own write left it.
+def ready(view: View) -> Verdict:
+    """Judge an object by the rule of its kind; the last stage is ``available``."""
+    resource = view.target.resource
+    return _judged(view, RULES.get((resource.group, resource.kind), _by_convention))
 
-    ``revision`` is the resourceVersion of that write as a number, 0 if unknown.
+
+def ready_when(wanted: t.Sequence[Expression], unwanted: t.Sequence[Expression] = ()) -> Judge:
+    """Return a judge by what the caller says of an object: ready when all of ``wanted`` hold, failed when any of
+    ``unwanted`` does. Without the former its kind's own rule tells when it is ready.
     """
 
-    resource: Resource
-    namespace: str
-    name: str
-    uid: str = ""
-    generation: int = 0
-    revision: int = 0
+    def rule(view: View, obj: Object) -> Verdict:
+        status = obj.get("status", {})
+        if "observedGeneration" in status and not kinds.observed(view, obj):
+            return pending("its controller has not seen the change yet")
+        bad = next((each for each in unwanted if each.holds(obj)), None)
+        if bad:
+            summary = f"{view.target} has failed: {bad}"
+            hint = "Read what the resource says of itself."
+            return failed(Cause("fail_when", summary, recoverable=False, hint=hint))
+        if not wanted:
+            resource = view.target.resource
+            return RULES.get((resource.group, resource.kind), _by_convention)(view, obj)
+        unmet = [each.told(obj) for each in wanted if not each.holds(obj)]
+        return pending(unmet[0], Trouble(("unmet",), _NOT_MET, unmet[0], tuple(unmet))) if unmet else done("as wanted")
 
-    def __str__(self) -> str:
-        return title(self.resource.kind, self.name, self.namespace)
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What the cache shows of a target: what has its name now, and everything that its uid controls.
-
-    ``settled`` is true when the stream has passed the target's revision: what it does not show then, does not exist.
-    """
-
-    target: Target
-    obj: Object | None
-    settled: bool
-    descendants: t.Sequence[Object] = ()
-
-    @property
-    def present(self) -> bool:
-        """Whether the very object that we wrote is there."""
-        return self.obj is not None and self.obj["metadata"]["uid"] == self.target.uid
-
-    def of_kind(self, kind: str) -> list[Object]:
-        """Return the descendants of a kind."""
-        return [each for each in self.descendants if each.get("kind") == kind]
+    return lambda view: _judged(view, rule)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The judgement on a view: the stages it has ``reached`` and what it looks like now, in one line."""
-
-    state: State
-    summary: str
-    reached: tuple[str, ...] = ()
-    cause: Cause | None = None
-    counts: dict[str, int] = field(default_factory=dict)
-
-
-Judge = t.Callable[[View], Verdict]
-Rule = t.Callable[[View, Object], Verdict]
-"""A judge of an object that is there."""
+def _judged(view: View, rule: ReadyRule) -> Verdict:
+    deleted = _deleted(view)
+    if deleted or view.obj is None:
+        return deleted or pending("not seen yet")
+    return weighed(view, rule(view, view.obj))
 
 
 def _deleted(view: View) -> Verdict | None:
@@ -97,159 +100,7 @@ def _deleted(view: View) -> Verdict | None:
         how = "was deleted"
     else:
         return Verdict(State.PENDING, "not seen yet")
-    cause = Cause("deleted_by_other", f"{view.target} {how} by somebody else", recoverable=False)
-    return Verdict(State.FAILED, cause.summary, cause=cause)
-
-
-def current_pods(view: View) -> list[Object]:
-    """Return the pods of a Deployment's newest ReplicaSet that are not being deleted."""
-    revision = (view.obj or {"metadata": {}})["metadata"].get("annotations", {}).get(_REVISION)
-    newest = {
-        each["metadata"]["uid"]
-        for each in view.of_kind("ReplicaSet")
-        if each["metadata"].get("annotations", {}).get(_REVISION) == revision
-    }
-    return [pod for pod in _living(view.of_kind("Pod")) if controller_uid(pod) in newest]
-
-
-def _started(pod: Object) -> bool:
-    statuses = pod.get("status", {}).get("containerStatuses") or []
-    return bool(statuses) and all("running" in each.get("state", {}) for each in statuses)
-
-
-def _deployment(view: View, obj: Object) -> Verdict:
-    """Judge a Deployment; stages ``scheduled``, ``started``, ``available``."""
-    spec, status = obj["spec"], obj.get("status", {})
-    wanted = int(spec.get("replicas", 1))
-    observed = _observed(view, obj)
-    updated, total, available = (int(status.get(f"{key}eplicas", 0)) for key in ("updatedR", "r", "availableR"))
-    pods = current_pods(view)
-    scheduled = sum(condition(pod, "PodScheduled").get("status") == "True" for pod in pods)
-    started = sum(map(_started, pods))
-    counts = {"wanted": wanted, "scheduled": scheduled, "started": started, "available": available}
-    if observed and updated == wanted == total and available >= wanted:
-        summary = f"{available} of {wanted} replicas available"
-        return Verdict(State.DONE, summary, ("scheduled", "started", "available"), counts=counts)
-    if observed and spec.get("paused"):
-        hint = "Resume it: kubectl rollout resume."
-        cause = Cause("paused", f"{view.target} is paused, so it is not rolled out", recoverable=False, hint=hint)
-        return Verdict(State.FAILED, cause.summary, cause=cause, counts=counts)
-    reached = tuple(
-        stage for stage, count in (("scheduled", scheduled), ("started", started)) if observed and count >= wanted
-    )
-    summary = _progress(wanted=wanted, updated=updated, total=total, available=available, observed=observed)
-    return Verdict(State.PENDING, summary, reached, cause_of(obj, pods), counts)
-
-
-def _progress(*, wanted: int, updated: int, total: int, available: int, observed: bool) -> str:
-    if not observed:
-        return _UNSEEN
-    parts = [f"{min(available, wanted)} of {wanted} replicas available"]
-    if updated < wanted:
-        parts.append(f"{updated} updated")
-    if total > updated:
-        parts.append(f"{total - updated} old ones left")
-    return ", ".join(parts)
-
-
-def _observed(view: View, obj: Object) -> bool:
-    """Whether the object's controller has seen our change; Argo writes the generation as a string."""
-    return int(obj.get("status", {}).get("observedGeneration") or 0) >= view.target.generation
-
-
-def _done(summary: str) -> Verdict:
-    return Verdict(State.DONE, summary, ("available",))
-
-
-def _pending(summary: str, cause: Cause | None = None) -> Verdict:
-    return Verdict(State.PENDING, summary, cause=cause)
-
-
-def _failed(cause: Cause) -> Verdict:
-    return Verdict(State.FAILED, cause.summary, cause=cause)
-
-
-def _living(pods: t.Iterable[Object]) -> list[Object]:
-    return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
-
-
-def _stateful_set(view: View, obj: Object) -> Verdict:
-    status = obj.get("status", {})
-    wanted = int(obj["spec"].get("replicas", 1))
-    total, updated, available = (int(status.get(f"{key}eplicas", 0)) for key in ("r", "updatedR", "availableR"))
-    observed = _observed(view, obj)
-    if observed and updated == wanted == total and available >= wanted:
-        return _done(f"{available} of {wanted} replicas available")
-    revision = status.get("updateRevision")
-    newest = [pod for pod in view.of_kind("Pod") if pod["metadata"]["labels"].get(_POD_REVISION) == revision]
-    summary = _progress(wanted=wanted, updated=updated, total=total, available=available, observed=observed)
-    return _pending(summary, cause_of(obj, _living(newest)))
-
-
-def _daemon_set(view: View, obj: Object) -> Verdict:
-    status = obj.get("status", {})
-    keys = ("desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable")
-    wanted, updated, available = (int(status.get(key, 0)) for key in keys)
-    if not _observed(view, obj):
-        return _pending(_UNSEEN)
-    if updated >= wanted and available >= wanted:
-        return _done(f"available on {available} of {wanted} nodes")
-    summary = f"available on {available} of {wanted} nodes, updated on {updated}"
-    return _pending(summary, cause_of(obj, _living(view.of_kind("Pod"))))
-
-
-def _job(view: View, obj: Object) -> Verdict:
-    failure = condition(obj, "Failed")
-    if failure.get("status") == "True":
-        summary = f"{view.target} has failed: {failure.get('reason')}: {failure.get('message')}"
-        return _failed(Cause("job_failed", summary, recoverable=False, hint="Read the log of its pods."))
-    if condition(obj, "Complete").get("status") == "True":
-        return _done("complete")
-    succeeded = obj.get("status", {}).get("succeeded", 0)
-    return _pending(f"{succeeded} pods have succeeded", cause_of(obj, _living(view.of_kind("Pod"))))
-
-
-def _pod(view: View, obj: Object) -> Verdict:
-    phase = obj.get("status", {}).get("phase", "Pending")
-    if phase == "Failed":
-        summary = f"{view.target} has failed: {obj['status'].get('reason') or 'a container ended with an error'}"
-        return _failed(Cause("container_failed", summary, recoverable=False, hint="Read its log: kubectl logs."))
-    if phase == "Succeeded" or condition(obj, "Ready").get("status") == "True":
-        return _done(phase)
-    return _pending(f"{phase}, not ready", cause_of(obj, [obj]))
-
-
-def _claim(_view: View, obj: Object) -> Verdict:
-    phase = obj.get("status", {}).get("phase", "Pending")
-    if phase == "Bound":
-        return _done("bound")
-    hint = "Is its StorageClass there? One with WaitForFirstConsumer binds once a pod uses the claim."
-    return _pending(phase, Cause("volume_pending", "it is not bound to a volume", hint=hint))
-
-
-def _service(_view: View, obj: Object) -> Verdict:
-    if obj["spec"].get("type") != "LoadBalancer" or obj.get("status", {}).get("loadBalancer", {}).get("ingress"):
-        return _done("reachable")
-    hint = "Is there a load balancer, and has its pool a free address?"
-    return _pending("no address yet", Cause("address_pending", "nobody has given it one", hint=hint))
-
-
-def _namespace(view: View, obj: Object) -> Verdict:
-    phase = obj.get("status", {}).get("phase", "")
-    return _done(phase) if phase == "Active" else _pending(f"{view.target} is {phase or 'new'}")
-
-
-def _true(kind: str) -> Rule:
-    """Return the rule for what is ready when its condition of that type is true."""
-
-    def rule(_view: View, obj: Object) -> Verdict:
-        found = condition(obj, kind)
-        if found.get("status") == "True":
-            return _done(kind)
-        told = ": ".join(filter(None, (found.get("reason"), found.get("message")))) or "no condition yet"
-        return _pending(f"not {kind}", Cause("condition_false", told))
-
-    return rule
+    return failed(Cause("deleted_by_other", f"{view.target} {how} by somebody else", recoverable=False))
 
 
 def _by_convention(view: View, obj: Object) -> Verdict:
@@ -257,42 +108,17 @@ def _by_convention(view: View, obj: Object) -> Verdict:
 
     https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
     """
-    if "observedGeneration" in obj.get("status", {}) and not _observed(view, obj):
-        return _pending("its controller has not seen the change yet")
+    if "observedGeneration" in obj.get("status", {}) and not kinds.observed(view, obj):
+        return pending("its controller has not seen the change yet")
     stalled, reconciling = condition(obj, "Stalled"), condition(obj, "Reconciling")
     if stalled.get("status") == "True":
-        return _failed(Cause("stalled", f"{view.target} is stalled: {stalled.get('message')}", recoverable=False))
+        return failed(Cause("stalled", f"{view.target} is stalled: {stalled.get('message')}", recoverable=False))
     if reconciling.get("status") == "True":
-        return _pending(f"reconciling: {reconciling.get('message')}")
-    return _true("Ready")(view, obj) if condition(obj, "Ready") else _done("accepted")
-
-
-_RULES: dict[tuple[str, str], Rule] = {
-    ("apps", "Deployment"): _deployment,
-    ("apps", "StatefulSet"): _stateful_set,
-    ("apps", "DaemonSet"): _daemon_set,
-    ("batch", "Job"): _job,
-    ("", "Pod"): _pod,
-    ("", "PersistentVolumeClaim"): _claim,
-    ("", "Service"): _service,
-    ("", "Namespace"): _namespace,
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): _true("Established"),
-    ("apiregistration.k8s.io", "APIService"): _true("Available"),
-}
-
-
-def takes_time(resource: Resource) -> bool:
-    """Whether an object of this kind can be there and not be ready yet."""
-    return (resource.group, resource.kind) in _RULES or not resource.built_in
-
-
-def ready(view: View) -> Verdict:
-    """Judge an object by the rule of its kind; the last stage is ``available``."""
-    deleted = _deleted(view)
-    if deleted or view.obj is None:
-        return deleted or _pending("not seen yet")
-    resource = view.target.resource
-    return _RULES.get((resource.group, resource.kind), _by_convention)(view, view.obj)
+        return pending(f"reconciling: {reconciling.get('message')}")
+    if condition(obj, "Ready"):
+        return kinds.true("Ready")(view, obj)
+    kind = view.target.resource.kind
+    return done("accepted", warning=f"Nothing tells when a {kind} is ready: it was accepted. Say it by ready_when.")
 
 
 def gone(view: View) -> Verdict:
@@ -305,41 +131,58 @@ def gone(view: View) -> Verdict:
         return Verdict(State.DONE, "gone", reached, counts=counts)
     holders = ([view.obj] if view.present and view.obj else []) + pods
     summary = f"still there: {'; '.join(_holder(each) for each in holders[:3])}"
-    return Verdict(State.PENDING, summary, reached, _deletion_cause(pods), counts)
+    troubles = [trouble for each in holders for trouble in _holding(view, each)]
+    return weighed(view, Verdict(State.PENDING, summary, reached, counts=counts, troubles=tuple(troubles)))
 
 
-def _deletion_cause(pods: list[Object]) -> Cause:
-    """Return what a deletion waits for: its pods, else a finalizer of its own."""
-    if any(not pod["metadata"].get("finalizers") for pod in pods):
-        hint = "Is the kubelet of its node running? The grace period of the pod may be long."
-        return Cause("pod_stuck_terminating", "", hint=hint)
-    hint = "Whoever set the finalizer has to remove it: is that controller running?"
-    return Cause("finalizer", "", hint=hint)
+def _finalizers(obj: Object) -> list[str]:
+    return [each for each in obj["metadata"].get("finalizers") or () if each != _FOREGROUND]
+
+
+def _holding(view: View, obj: Object) -> t.Iterator[Trouble]:
+    """Yield why an object is still there: a finalizer, or a node that does not end the pod."""
+    meta = obj["metadata"]
+    finalizers = _finalizers(obj)
+    if finalizers:
+        what = f"{_kind(obj)} {meta['name']} is held by finalizer {', '.join(finalizers)}"
+        yield Trouble((meta["uid"], "finalizer"), _HELD, what, tuple(_remaining(obj)))
+    elif obj.get("kind") == "Pod":
+        yield from _stuck(view, obj)
+    elif _remaining(obj):
+        yield Trouble(
+            (meta["uid"], "content"), _HELD, f"{_kind(obj)} {meta['name']} is not empty", tuple(_remaining(obj))
+        )
+
+
+def _remaining(obj: Object) -> list[str]:
+    """Return what a namespace says of what is left in it."""
+    conditions = obj.get("status", {}).get("conditions") or []
+    return [each["message"] for each in conditions if "Remaining" in each["type"] and each["status"] == "True"]
+
+
+def _stuck(view: View, pod: Object) -> t.Iterator[Trouble]:
+    """Yield the trouble of a pod that outlives its grace period, by our own clock since we saw that it is to go."""
+    meta = pod["metadata"]
+    key = (meta.get("uid", meta["name"]), "stuck")
+    grace = float(meta.get("deletionGracePeriodSeconds") or 0)
+    node = pod.get("spec", {}).get("nodeName", "")
+    ready = next((condition(each, "Ready") for each in view.evidence.nodes if each["metadata"]["name"] == node), {})
+    lines = [_holder(pod)]
+    if ready and ready.get("status") != "True":
+        lines.append(f"node {node} is not ready: {ready.get('reason')}: {ready.get('message')}")
+    late = view.now - view.since.get(key, view.now) >= grace
+    what = f"its pods do not end within their {grace:g} s" if late else "its pods are ending"
+    asks = (Ask("nodes"), Ask("events", meta.get("namespace", "")))
+    yield Trouble(key, _STUCK, what, tuple(lines), asks, after=grace)
+
+
+def _kind(obj: Object) -> str:
+    return str(obj.get("kind", "")).lower()
 
 
 def _holder(obj: Object) -> str:
     """Return what keeps an object, in a few words."""
-    meta = obj["metadata"]
-    node = obj.get("spec", {}).get("nodeName")
-    notes = [f"finalizers {', '.join(meta['finalizers'])}"] if meta.get("finalizers") else []
+    finalizers, node = _finalizers(obj), obj.get("spec", {}).get("nodeName")
+    notes = [f"finalizers {', '.join(finalizers)}"] if finalizers else []
     notes += [f"on node {node}"] if node else []
-    return f"{obj.get('kind', '').lower()} {meta['name']}" + (f" ({'; '.join(notes)})" if notes else "")
-
-
-FailFast = t.Literal["unrecoverable", "any", "never"]
-
-
-def failing_fast(judge: Judge, policy: FailFast) -> Judge:
-    """Return a judge that does not wait on when something stands in the way.
-
-    ``unrecoverable`` fails at once for what cannot come right by itself, ``any`` for every cause, ``never`` for none.
-    """
-
-    def judged(view: View) -> Verdict:
-        verdict = judge(view)
-        cause = verdict.cause
-        if verdict.state is not State.PENDING or cause is None or policy == "never":
-            return verdict
-        return verdict if cause.recoverable and policy == "unrecoverable" else replace(verdict, state=State.FAILED)
-
-    return judged
+    return f"{_kind(obj)} {obj['metadata']['name']}" + (f" ({'; '.join(notes)})" if notes else "")

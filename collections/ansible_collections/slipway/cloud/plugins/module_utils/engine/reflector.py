@@ -50,11 +50,13 @@ class Selection:
     namespace: str | None = None
     labels: str = ""
     name: str = ""
+    fields: str = ""
 
     @property
     def query(self) -> dict[str, str]:
         """The selectors, which the server applies."""
-        selectors = {"labelSelector": self.labels, "fieldSelector": self.name and f"metadata.name={self.name}"}
+        fields = [self.name and f"metadata.name={self.name}", self.fields]
+        selectors = {"labelSelector": self.labels, "fieldSelector": ",".join(filter(None, fields))}
         return {key: value for key, value in selectors.items() if value}
 
     @property

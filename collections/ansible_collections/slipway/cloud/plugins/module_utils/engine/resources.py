@@ -70,6 +70,8 @@ SECRET = Resource("v1", "Secret", "secrets")
 SERVICE_ACCOUNT = Resource("v1", "ServiceAccount", "serviceaccounts")
 NAMESPACE = Resource("v1", "Namespace", "namespaces", namespaced=False)
 NODE = Resource("v1", "Node", "nodes", namespaced=False)
+EVENT = Resource("v1", "Event", "events")
+STORAGE_CLASS = Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
 
 # Custom resources whose ways are known here, by group and kind.
 SELDON_DEPLOYMENT = ("machinelearning.seldon.io", "SeldonDeployment")

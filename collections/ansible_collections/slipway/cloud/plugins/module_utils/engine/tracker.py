@@ -8,27 +8,32 @@ Streams are per selection, not per object: 500 Deployments of one namespace are 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import typing as t
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from .diagnosis import restart_counts
 from .errors import EngineError, UnreachableError
-from .readiness import Judge, State, Target, Verdict, View
+from .inspector import Inspector
 from .reflector import DELETED, Change, Reflector, Selection
 from .resources import Object, controller_uid, object_key
+from .verdict import Judge, State, Target, Verdict, View
 
 if t.TYPE_CHECKING:
     from .client import Client
 
 Watcher = t.Callable[[Target, Verdict], None]
 Warner = t.Callable[[Selection, str], None]
+Clock = t.Callable[[], float]
+"""Returns seconds that never go back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a wait ended. ``reached`` maps each stage to the time.monotonic() at which it was first seen."""
+    """How a wait ended. ``reached`` maps each stage to the time of the clock when it was first seen."""
 
     target: Target
     verdict: Verdict
@@ -39,6 +44,7 @@ class Outcome:
 class _Wait:
     target: Target
     judge: Judge
+    restarts: t.Mapping[tuple[str, str], int]  # of the containers that were there before: their past is no cause
     future: Future[Outcome] = field(default_factory=Future)
     verdict: Verdict = field(default_factory=lambda: Verdict(State.PENDING, "not seen yet"))
     reached: dict[str, float] = field(default_factory=dict)
@@ -100,6 +106,8 @@ class Tracker:
         be quick and must not call back.
     :param warner: called with what the user should know of a stream that goes on.
     :param inactivity: see Reflector.
+    :param clock: tells the time by which troubles last. Who brings one that does not run by itself calls tick() when it
+        has moved on, and does not enter the tracker: that starts the threads.
     """
 
     def __init__(
@@ -110,6 +118,7 @@ class Tracker:
         watcher: Watcher,
         warner: Warner,
         inactivity: float = 70.0,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._streams = {
             (each.resource, each.namespace or ""): Reflector(
@@ -119,22 +128,35 @@ class Tracker:
         }
         self._watcher = watcher
         self._warner = warner
+        self._clock = clock
+        self._inspector = Inspector(client, learned=self._learned, inactivity=inactivity)
         self._family = Family()
         self._waits: dict[Future[Outcome], _Wait] = {}
         self._index: dict[t.Hashable, set[Future[Outcome]]] = {}  # by uid, and by resource, namespace and name
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        self._sooner = threading.Condition(lock)  # the next tick is due before the one that the timekeeper sleeps until
+        self._alarm = math.inf
+        self._timekeeper: threading.Thread | None = None
+        self._running = False
         self._error: EngineError | None = None
 
     def __enter__(self) -> Tracker:
+        self._running = True
         for stream in self._streams.values():
             stream.start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        with self._changed:
+            self._running = False
+            self._sooner.notify()
         for stream in self._streams.values():
             stream.stop()
-        for stream in self._streams.values():
-            stream.join()
+        self._inspector.close()
+        for thread in (*self._streams.values(), self._timekeeper):
+            if thread:
+                thread.join()
 
     @property
     def streams(self) -> list[Reflector]:
@@ -142,11 +164,11 @@ class Tracker:
         return list(self._streams.values())
 
     def wait_synced(self, deadline: float) -> None:
-        """Wait until every stream has its first list. ``deadline`` is a time.monotonic()."""
+        """Wait until every stream has its first list. ``deadline`` is a time of the clock."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._error or all(stream.synced for stream in self._streams.values()),
-                timeout=max(0.0, deadline - time.monotonic()),
+                timeout=max(0.0, deadline - self._clock()),
             )
             if self._error:
                 raise self._error
@@ -159,9 +181,9 @@ class Tracker:
 
         It may be resolved already: what the streams have shown since they began counts.
         """
-        wait = _Wait(target, judge)
-        wait.future.set_running_or_notify_cancel()  # from now on it cannot be cancelled, only abandoned
         with self._changed:
+            wait = _Wait(target, judge, restart_counts(self._family.descendants(target.uid)))
+            wait.future.set_running_or_notify_cancel()  # from now on it cannot be cancelled, only abandoned
             if self._error:
                 wait.future.set_exception(self._error)
                 return wait.future
@@ -187,6 +209,41 @@ class Tracker:
             if not self._index[key]:
                 del self._index[key]
 
+    def tick(self) -> None:
+        """Judge anew what is due by now, because a trouble has stood for so long."""
+        with self._changed:
+            now = self._clock()
+            due = [wait for wait in self._waits.values() if wait.verdict.due is not None and wait.verdict.due <= now]
+            decided = [wait for wait in due if self._evaluate(wait)]
+        _resolve(decided)
+
+    def _keep_time(self) -> None:
+        """Tick when the first verdict is due, until the end."""
+        while self._running:
+            self.tick()
+            with self._changed:
+                dues = (wait.verdict.due for wait in self._waits.values())
+                self._alarm = min((due for due in dues if due is not None), default=math.inf)
+                if self._running and self._alarm > self._clock():
+                    self._sooner.wait(None if self._alarm == math.inf else self._alarm - self._clock())
+
+    def _wake(self, due: float | None) -> None:
+        """See to it that somebody ticks at that time."""
+        if due is None or due >= self._alarm or not self._running:
+            return
+        self._alarm = due
+        self._sooner.notify()
+        if self._timekeeper is None:
+            self._timekeeper = threading.Thread(target=self._keep_time, name="timekeeper", daemon=True)
+            self._timekeeper.start()
+
+    def _learned(self) -> None:
+        """Judge anew every wait that is in trouble: the inspector has found something."""
+        with self._changed:
+            concerned = [wait for wait in self._waits.values() if wait.verdict.asks]
+            decided = [wait for wait in concerned if self._evaluate(wait)]
+        _resolve(decided)
+
     def _take(self, stream: Reflector, changes: list[Change]) -> None:
         """Note what a stream brought and judge anew whatever it may concern."""
         with self._changed:
@@ -208,25 +265,32 @@ class Tracker:
 
     def _evaluate(self, wait: _Wait) -> bool:
         """Judge one wait and note the stages it has newly reached; True if that decides it."""
-        before, wait.verdict = wait.verdict, wait.judge(self._view(wait.target))
-        now = time.monotonic()
+        view = self._view(wait)
+        before, wait.verdict = wait.verdict, wait.judge(view)
         for stage in wait.verdict.reached:
-            wait.reached.setdefault(stage, now)
+            wait.reached.setdefault(stage, view.now)
         if wait.verdict != before:
             self._watcher(wait.target, wait.verdict)
         if wait.verdict.state is State.PENDING:
+            self._inspector.ask(wait.verdict.asks)
+            self._wake(wait.verdict.due)
             return False
         self._forget(wait)
         return True
 
-    def _view(self, target: Target) -> View:
+    def _view(self, wait: _Wait) -> View:
+        target = wait.target
         store = self._streams[target.resource, target.namespace].store
         settled = store.revision >= target.revision > 0
+        descendants = self._family.descendants(target.uid)
         return View(
             target=target,
             obj=store.objects.get((target.namespace, target.name)),
             settled=settled,
-            descendants=self._family.descendants(target.uid),
+            descendants=descendants,
+            now=self._clock(),
+            since=wait.verdict.since,
+            evidence=self._inspector.evidence(target, descendants, wait.restarts),
         )
 
     def _warn(self, stream: Reflector, message: str) -> None:

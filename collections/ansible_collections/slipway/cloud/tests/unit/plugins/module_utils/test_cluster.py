@@ -24,7 +24,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.cluster impor
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Cause
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import InvalidInputError
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.lifecycle import Action, Result
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.readiness import State, Verdict
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.verdict import State, Verdict
 
 EMPTY = dict.fromkeys(("namespace", "image", "image_pull_policy", "replicas", "command", "args"))
 

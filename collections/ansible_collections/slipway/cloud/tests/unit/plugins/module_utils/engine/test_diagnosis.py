@@ -2,65 +2,79 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tests of the causes that the streams show."""
+"""Tests of causes as data and as text."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import cause_of
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import (
+    Cause,
+    Rule,
+    Trouble,
+    cause_from,
+    explain,
+    shortened,
+)
 
-if TYPE_CHECKING:
-    from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import Object
-
-QUOTA = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: small"}
-
-
-def pod(name: str, reason: str = "", message: str = "", *, unschedulable: str = "", init: bool = False) -> Object:
-    state = {"waiting": {"reason": reason, "message": message}} if reason else {"running": {}}
-    status: Object = {"initContainerStatuses" if init else "containerStatuses": [{"state": state}]}
-    if unschedulable:
-        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": unschedulable}
-        status["conditions"] = [condition]
-    return {"metadata": {"name": name}, "status": status}
+FATAL = Rule("image_not_found", "Push it.", recoverable=False, patience=0.0)
+SLOW = Rule("crash_loop", patience=60.0)
+HARMLESS = Rule("unschedulable")
+SUSPICION = Rule("")
 
 
-PULL = pod("a", "ImagePullBackOff", "Back-off pulling image x")
-NEVER = pod("b", "ErrImageNeverPull", "not present")
+def trouble(rule: Rule, number: int = 1, what: str = "it is bad") -> Trouble:
+    return Trouble((rule.code, number), rule, what, (f"pod {number}",))
 
 
 @pytest.mark.parametrize(
-    ("conditions", "pods", "code", "summary", "recoverable"),
+    ("troubles", "code", "summary"),
     [
-        ([QUOTA], [PULL], "pods_not_created", "FailedCreate; exceeded quota: small", True),
-        ([], [PULL], "image_pull_failed", "ImagePullBackOff in 1 pod; pod a: ImagePullBackOff: Back-off", True),
-        ([], [PULL, PULL, NEVER], "image_not_found", "ErrImageNeverPull in 1 pod; pod b", False),
-        ([], [pod("a", "CrashLoopBackOff"), PULL, PULL], "image_pull_failed", "ImagePullBackOff in 2 pods", True),
-        ([], [pod("a", "CreateContainerConfigError", "no secret", init=True)], "config_missing", "no secret", True),
-        ([], [pod("a", unschedulable="0/3 nodes are available")], "unschedulable", "0/3 nodes", True),
+        ([], None, ""),
+        ([trouble(SUSPICION)], None, ""),
+        ([trouble(HARMLESS), trouble(SLOW)], "crash_loop", "it is bad"),
+        ([trouble(HARMLESS, 1), trouble(HARMLESS, 2), trouble(SLOW)], "crash_loop", "it is bad"),
+        ([trouble(SLOW, 1), trouble(SLOW, 2), trouble(FATAL)], "image_not_found", "it is bad"),
+        ([trouble(SLOW, 1), trouble(SLOW, 2)], "crash_loop", "it is bad (2 pods)"),
+        ([trouble(SLOW, 1, "a"), trouble(SLOW, 2, "b"), trouble(SLOW, 3, "b")], "crash_loop", "b (2 pods)"),
     ],
 )
-def test_cause(conditions: list[Object], pods: list[Object], code: str, summary: str, recoverable: bool) -> None:
-    cause = cause_of({"status": {"conditions": conditions}}, pods)
-    assert cause is not None
-    assert (cause.code, cause.recoverable) == (code, recoverable)
-    assert summary in cause.summary
-
-
-@pytest.mark.parametrize("pods", [[], [pod("a")], [pod("a", "ContainerCreating")], [{"metadata": {"name": "new"}}]])
-def test_no_cause(pods: list[Object]) -> None:
-    assert cause_of({}, pods) is None
+def test_gravest_trouble_is_the_cause(troubles: list[Trouble], code: str | None, summary: str) -> None:
+    cause = cause_from(troubles)
+    assert (cause and cause.code, cause.summary if cause else "") == (code, summary)
 
 
 def test_cause_as_data() -> None:
-    cause = cause_of({}, [NEVER])
-    assert cause is not None
+    cause = cause_from([trouble(FATAL)])
+    assert cause
     assert cause.as_dict() == {
         "code": "image_not_found",
-        "summary": "ErrImageNeverPull in 1 pod; pod b: ErrImageNeverPull: not present",
-        "evidence": ["pod b: ErrImageNeverPull: not present"],
+        "summary": "it is bad",
+        "evidence": ["pod 1"],
         "recoverable": False,
-        "hint": "Import the image on the nodes, or let them pull it: image_pull_policy.",
+        "hint": "Push it.",
     }
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        (Cause("c", "it is bad"), "demo: it is bad"),
+        (
+            Cause("c", "it is bad", ("pod a", "log: x"), hint="Mend it."),
+            "demo: it is bad\n  pod a\n  log: x\nWhat to do: Mend it.",
+        ),
+    ],
+)
+def test_cause_as_text(cause: Cause, text: str) -> None:
+    assert explain(cause, of="demo") == text
+
+
+def test_text_has_at_most_twelve_lines() -> None:
+    cause = Cause("c", "bad", tuple(map(str, range(50))), hint="Mend it.")
+    assert len(explain(cause).splitlines()) == 12
+
+
+def test_long_line_keeps_its_end() -> None:
+    line = shortened("begin" + "x" * 1000 + "not found")
+    assert (line[:5], line[-9:], len(line) <= 305) == ("begin", "not found", True)

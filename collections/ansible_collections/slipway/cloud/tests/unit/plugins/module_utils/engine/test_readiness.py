@@ -7,22 +7,15 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import pytest
 
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Cause
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.readiness import (
-    FailFast,
-    State,
-    Target,
-    Verdict,
-    View,
-    failing_fast,
-    gone,
-    ready,
-    takes_time,
-)
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Evidence
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.expressions import Expression
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.readiness import gone, ready, ready_when, takes_time
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import DEPLOYMENT, Object, Resource
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.verdict import State, Target, Verdict, View
 
 TARGET = Target(DEPLOYMENT, "n", "demo", uid="d", generation=2, revision=10)
 COMPLETE = {"observedGeneration": 2, "updatedReplicas": 3, "replicas": 3, "availableReplicas": 3}
@@ -46,7 +39,7 @@ def replica_set(revision: int) -> Object:
 def pod(name: str, owner: str = "rs2", *, state: str = "running", **meta: t.Any) -> Object:
     owners = [{"uid": owner, "controller": True}]
     status: Object = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
-    status["containerStatuses"] = [{"state": {state: {"reason": "ImagePullBackOff"}}}]
+    status["containerStatuses"] = [{"name": "main", "state": {state: {"reason": "ImagePullBackOff"}}}]
     return {"kind": "Pod", "metadata": {"name": name, "ownerReferences": owners, **meta}, "status": status}
 
 
@@ -131,29 +124,47 @@ def test_gone(seen: View, state: State, reached: tuple[str, ...]) -> None:
 
 
 def test_what_holds_a_deletion_is_named() -> None:
-    held = pod("a", finalizers=["example.org/hold"])
+    held = pod("a", uid="a", finalizers=["example.org/hold"])
     held["spec"] = {"nodeName": "node2"}
-    assert gone(view(None, held)).summary == "still there: pod a (finalizers example.org/hold; on node node2)"
+    verdict = gone(view(None, held))
+    assert verdict.summary == "still there: pod a (finalizers example.org/hold; on node node2)"
+    assert verdict.cause
+    assert (verdict.cause.code, verdict.cause.summary) == ("finalizer", "pod a is held by finalizer example.org/hold")
 
 
 @pytest.mark.parametrize(
-    ("policy", "recoverable", "state"),
-    [
-        ("unrecoverable", True, State.PENDING),
-        ("unrecoverable", False, State.FAILED),
-        ("any", True, State.FAILED),
-        ("never", False, State.PENDING),
-    ],
+    ("now", "summary"), [(29, "its pods are ending"), (30, "its pods do not end within their 30 s")]
 )
-def test_fail_fast(policy: FailFast, recoverable: bool, state: State) -> None:
-    verdict = Verdict(State.PENDING, "", cause=Cause("image_pull_failed", "", recoverable=recoverable))
-    assert failing_fast(lambda _: verdict, policy)(view(None)).state is state
+def test_pod_that_outlives_its_grace_period_is_stuck(now: float, summary: str) -> None:
+    stuck = pod("a", uid="a", deletionTimestamp="2026-01-01T00:00:30Z", deletionGracePeriodSeconds=30)
+    stuck["spec"] = {"nodeName": "node2"}
+    node = {"metadata": {"name": "node2"}, "status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}
+    seen = replace(view(None, stuck), now=now, since={("a", "stuck"): 0.0}, evidence=Evidence(nodes=[node]))
+    cause = gone(seen).cause
+    assert cause
+    assert (cause.code, cause.summary) == ("pod_stuck_terminating", summary)
+    assert cause.evidence[1].startswith("node node2 is not ready")
+
+
+def test_namespace_tells_what_is_left_in_it() -> None:
+    left = {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "example.org/hold in 1 instances"}
+    obj = {"kind": "Namespace", "metadata": {"name": "demo", "uid": "d"}, "status": {"conditions": [left]}}
+    cause = gone(view(obj)).cause
+    assert cause
+    assert (cause.code, cause.evidence) == ("finalizer", ("example.org/hold in 1 instances",))
 
 
 OBSERVED = {"observedGeneration": 2}
 MANY = {**OBSERVED, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3}
 EVERYWHERE = {**OBSERVED, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}
 BALANCED = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+
+
+ON_DELETE = {"updateStrategy": {"type": "OnDelete"}}
+
+
+def partition(number: int) -> Object:
+    return {"updateStrategy": {"rollingUpdate": {"partition": number}}}
 
 
 def conditions(**values: str) -> Object:
@@ -179,6 +190,76 @@ def judged(api_version: str, kind: str, spec: Object, status: Object, *descendan
         ("apps/v1", "DaemonSet", {}, {}, State.PENDING, "not seen"),
         ("apps/v1", "DaemonSet", {}, {**EVERYWHERE, "numberAvailable": 2}, State.PENDING, "available on 2 of 3"),
         ("apps/v1", "DaemonSet", {}, {**EVERYWHERE, "updatedNumberScheduled": 1}, State.PENDING, "updated on 1"),
+        (
+            "apps/v1",
+            "StatefulSet",
+            {"replicas": 3, **partition(1)},
+            {**MANY, "updatedReplicas": 2},
+            State.DONE,
+            "3 of 3",
+        ),
+        (
+            "apps/v1",
+            "StatefulSet",
+            {"replicas": 3, **partition(1)},
+            {**MANY, "updatedReplicas": 1},
+            State.PENDING,
+            "3 of 3",
+        ),
+        ("apps/v1", "StatefulSet", {"replicas": 3, **ON_DELETE}, {**MANY, "updatedReplicas": 0}, State.DONE, "3 of 3"),
+        ("apps/v1", "DaemonSet", ON_DELETE, {**EVERYWHERE, "updatedNumberScheduled": 0}, State.DONE, "3 of 3 nodes"),
+        ("apps/v1", "ReplicaSet", {"replicas": 3}, MANY, State.DONE, "3 of 3 replicas"),
+        ("apps/v1", "ReplicaSet", {"replicas": 3}, {**MANY, "availableReplicas": 2}, State.PENDING, "2 of 3"),
+        ("apps/v1", "ReplicaSet", {"replicas": 2}, MANY, State.PENDING, "2 of 2"),
+        ("apps/v1", "ReplicaSet", {"replicas": 3}, {**MANY, "observedGeneration": 1}, State.PENDING, "not seen"),
+        ("batch/v1", "Job", {"suspend": True}, {}, State.FAILED, "is paused"),
+        ("batch/v1", "CronJob", {"schedule": "@daily"}, {}, State.DONE, "scheduled: @daily"),
+        ("batch/v1", "CronJob", {"schedule": "@daily", "suspend": True}, {}, State.DONE, "suspended"),
+        ("networking.k8s.io/v1", "Ingress", {}, BALANCED, State.DONE, "reachable"),
+        ("networking.k8s.io/v1", "Ingress", {}, {"loadBalancer": {}}, State.PENDING, "no address"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler", {}, {}, State.PENDING, "not able to scale"),
+        (
+            "autoscaling/v2",
+            "HorizontalPodAutoscaler",
+            {},
+            {"desiredReplicas": 2, **conditions(AbleToScale="True", ScalingActive="True")},
+            State.DONE,
+            "to 2 now",
+        ),
+        (
+            "autoscaling/v2",
+            "HorizontalPodAutoscaler",
+            {},
+            conditions(AbleToScale="True", ScalingActive="False"),
+            State.PENDING,
+            "not able to scale",
+        ),
+        ("policy/v1", "PodDisruptionBudget", {}, {}, State.PENDING, "not seen"),
+        (
+            "policy/v1",
+            "PodDisruptionBudget",
+            {},
+            {**OBSERVED, "currentHealthy": 2, "desiredHealthy": 2},
+            State.DONE,
+            "2 of 2 pods healthy",
+        ),
+        (
+            "policy/v1",
+            "PodDisruptionBudget",
+            {},
+            {**OBSERVED, "currentHealthy": 1, "desiredHealthy": 2},
+            State.PENDING,
+            "1 of 2 pods healthy",
+        ),
+        (
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            {},
+            conditions(NamesAccepted="False"),
+            State.FAILED,
+            "not served: R",
+        ),
+        ("v1", "Pod", {}, {}, State.PENDING, "Pending, not ready"),
         ("batch/v1", "Job", {}, conditions(Complete="True"), State.DONE, "complete"),
         ("batch/v1", "Job", {}, {"active": 1}, State.PENDING, "0 pods have succeeded"),
         ("batch/v1", "Job", {}, conditions(Failed="True"), State.FAILED, "has failed: R"),
@@ -235,7 +316,7 @@ def test_pods_of_an_older_revision_are_no_cause() -> None:
     status = {**MANY, "availableReplicas": 0, "updateRevision": "new"}
     cause = judged("apps/v1", "StatefulSet", {"replicas": 3}, status, old, new).cause
     assert cause
-    assert cause.evidence == ("pod new: ImagePullBackOff",)
+    assert cause.evidence[0] == "pod new, container main"
 
 
 @pytest.mark.parametrize(
@@ -249,3 +330,68 @@ def test_pods_of_an_older_revision_are_no_cause() -> None:
 )
 def test_what_takes_time(resource: Resource, expected: bool) -> None:
     assert takes_time(resource) is expected
+
+
+PHASE: Object = {"kind": "Thing", "metadata": {"name": "demo", "uid": "d"}, "status": {"phase": "Up", "replicas": 2}}
+UP, BIG = Expression(".status.phase", "==", "Up"), Expression(".status.replicas", ">", 2)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "unwanted", "status", "state", "summary"),
+    [
+        ([UP], [], {}, State.DONE, "as wanted"),
+        ([UP, BIG], [], {}, State.PENDING, ".status.replicas is 2, wanted > 2"),
+        ([UP], [UP], {}, State.FAILED, "has failed: .status.phase == Up"),
+        ([UP], [], {"observedGeneration": 1}, State.PENDING, "not seen"),
+        ([], [BIG], {}, State.DONE, "accepted"),
+    ],
+)
+def test_caller_says_when_a_resource_is_ready(
+    wanted: list[Expression], unwanted: list[Expression], status: Object, state: State, summary: str
+) -> None:
+    target = Target(Resource("example.org/v1", "Thing", "things"), "n", "demo", uid="d", generation=2, revision=10)
+    obj = {**PHASE, "status": {**PHASE["status"], **status}}
+    verdict = ready_when(wanted, unwanted)(View(target, obj, True))
+    assert verdict.state is state
+    assert summary in verdict.summary
+
+
+def test_kind_without_a_rule_is_told() -> None:
+    assert "Nothing tells when a Thing is ready" in judged("example.org/v1", "Thing", {}, {}).warning
+
+
+LOCAL = {"storageClassName": "local"}
+
+
+@pytest.mark.parametrize(
+    ("classes", "state", "code"),
+    [
+        ({}, State.PENDING, "volume_pending"),
+        ({"local": None}, State.PENDING, "volume_pending"),
+        ({"local": {"volumeBindingMode": "Immediate"}}, State.PENDING, "volume_pending"),
+        ({"local": {"volumeBindingMode": "WaitForFirstConsumer"}}, State.DONE, None),
+    ],
+)
+def test_claim_depends_on_its_class(classes: dict[str, Object | None], state: State, code: str | None) -> None:
+    target = Target(Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims"), "n", "demo", uid="d")
+    obj = {"metadata": {"name": "demo", "uid": "d"}, "spec": LOCAL, "status": {"phase": "Pending"}}
+    verdict = ready(View(target, obj, True, evidence=Evidence(classes=classes)))
+    assert (verdict.state, verdict.cause and verdict.cause.code) == (state, code)
+
+
+@pytest.mark.parametrize(("old", "recoverable"), [(0, False), (1, True)])
+def test_quota_is_hopeless_only_where_no_old_pods_will_make_room(old: int, recoverable: bool) -> None:
+    newest = replica_set(2)
+    newest["status"] = {
+        "conditions": [{"type": "ReplicaFailure", "status": "True", "message": "forbidden: exceeded quota: q, used"}]
+    }
+    status = {**COMPLETE, "updatedReplicas": 0, "replicas": old, "availableReplicas": old}
+    cause = ready(view(deployment(status), newest)).cause
+    assert cause
+    assert (cause.code, cause.recoverable) == ("quota_exceeded", recoverable)
+
+
+def test_failure_of_an_old_replica_set_is_no_cause() -> None:
+    failing = replica_set(1)
+    failing["status"] = {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: q,"}]}
+    assert ready(view(deployment({**COMPLETE, "availableReplicas": 0}), failing, replica_set(2))).cause is None
