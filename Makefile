@@ -61,10 +61,11 @@ molecule: dev ## The whole site on VMs of its own, then the live suites (KEEP=1)
 	$(if $(KEEP),,molecule destroy --no-report)
 	molecule test --all $(if $(KEEP),--destroy=never)
 
-bench: dev ## This and kubectl in turns, on the VMs of make up
+bench: dev ## This and kubectl in turns, on the VMs of make up; then 500 clusters on simulated nodes
 	@PYTHONPATH=collections SLIPWAY_VM_SET=$(VM_SET) python -m tests.bench
+	@PYTHONPATH=collections python -m tests.bench.scale
 
-drill: dev ## The long and destructive runs, resumable (ONLY=kill-up)
+drill: dev ## The long and destructive runs, resumable (ONLY=kill-up, histories)
 	@PYTHONPATH=collections python -m tests.drills $(ONLY)
 
 ##@ Package it, and clean up

@@ -44,9 +44,13 @@ def count(status: Object, *keys: str) -> tuple[int, ...]:
 
 
 def observed(view: View, obj: Object) -> bool:
-    """Whether the object's controller has seen our change; Argo writes the generation as a string."""
+    """Whether the object's controller has seen our change, and whatever has come after it: the status is of that.
+
+    Argo writes the generation as a string.
+    """
+    wanted = max(view.target.generation, obj["metadata"].get("generation") or 0)
     seen = str(obj.get("status", {}).get("observedGeneration") or 0)
-    return int(seen) >= view.target.generation if seen.isdigit() else seen == str(view.target.generation)
+    return int(seen) >= wanted if seen.isdigit() else seen == str(wanted)
 
 
 def living(pods: t.Iterable[Object]) -> list[Object]:

@@ -90,16 +90,14 @@ def _judged(view: View, rule: ReadyRule) -> Verdict:
 
 def _deleted(view: View) -> Verdict | None:
     """Return the verdict on a target that somebody else deletes, has deleted, or has made anew; None if it is there."""
+    if not view.settled and (view.target.revision or not view.present):  # what it shows is older than our own write
+        return Verdict(State.PENDING, "not seen yet")
     if view.present and view.obj:
         if not view.obj["metadata"].get("deletionTimestamp"):
             return None
         how = "is being deleted"
-    elif view.obj is not None and view.settled:
-        how = "was deleted and made anew"
-    elif view.settled:
-        how = "was deleted"
     else:
-        return Verdict(State.PENDING, "not seen yet")
+        how = "was deleted and made anew" if view.obj is not None else "was deleted"
     return failed(Cause("deleted_by_other", f"{view.target} {how} by somebody else", recoverable=False))
 
 

@@ -132,7 +132,7 @@ class Tracker:
         self._inspector = Inspector(client, learned=self._learned, inactivity=inactivity)
         self._family = Family()
         self._waits: dict[Future[Outcome], _Wait] = {}
-        self._index: dict[t.Hashable, set[Future[Outcome]]] = {}  # by uid, and by resource, namespace and name
+        self._index: dict[t.Hashable, dict[Future[Outcome], _Wait]] = {}  # by uid; by resource, namespace and name
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
         self._sooner = threading.Condition(lock)  # the next tick is due before the one that the timekeeper sleeps until
@@ -189,7 +189,7 @@ class Tracker:
                 return wait.future
             self._waits[wait.future] = wait
             for key in _index_keys(target):
-                self._index.setdefault(key, set()).add(wait.future)
+                self._index.setdefault(key, {})[wait.future] = wait
             decided = self._evaluate(wait)
         _resolve([wait] if decided else [])
         return wait.future
@@ -205,7 +205,7 @@ class Tracker:
     def _forget(self, wait: _Wait) -> None:
         del self._waits[wait.future]
         for key in _index_keys(wait.target):
-            self._index[key].discard(wait.future)
+            del self._index[key][wait.future]
             if not self._index[key]:
                 del self._index[key]
 
@@ -229,7 +229,7 @@ class Tracker:
 
     def _wake(self, due: float | None) -> None:
         """See to it that somebody ticks at that time."""
-        if due is None or due >= self._alarm or not self._running:
+        if due is None or due >= self._alarm:
             return
         self._alarm = due
         self._sooner.notify()
@@ -248,20 +248,22 @@ class Tracker:
         """Note what a stream brought and judge anew whatever it may concern."""
         with self._changed:
             # First, because the last child of a deleted parent takes with it who the grandparent was.
-            roots = {self._family.root(change.obj) for change in changes}
+            roots = [self._family.root(change.obj) for change in changes]
             for change in changes:
                 self._family.take(change)
             self._changed.notify_all()
             decided = [wait for wait in self._concerned(stream, changes, roots) if self._evaluate(wait)]
         _resolve(decided)
 
-    def _concerned(self, stream: Reflector, changes: list[Change], roots: set[str]) -> list[_Wait]:
+    def _concerned(self, stream: Reflector, changes: list[Change], roots: list[str]) -> list[_Wait]:
         """Return the waits that a batch of changes may decide; one without changes may decide any."""
         if not changes:
             return list(self._waits.values())
-        names = {(stream.selection.resource, *object_key(change.obj)) for change in changes}
-        futures = set().union(*(self._index.get(key, ()) for key in (*roots, *names)))
-        return [self._waits[future] for future in futures]
+        names = [(stream.selection.resource, *object_key(change.obj)) for change in changes]
+        concerned: dict[Future[Outcome], _Wait] = {}  # each once, and in an order that can be repeated
+        for key in dict.fromkeys((*roots, *names)):
+            concerned.update(self._index.get(key, {}))
+        return list(concerned.values())
 
     def _evaluate(self, wait: _Wait) -> bool:
         """Judge one wait and note the stages it has newly reached; True if that decides it."""
@@ -272,8 +274,9 @@ class Tracker:
         if wait.verdict != before:
             self._watcher(wait.target, wait.verdict)
         if wait.verdict.state is State.PENDING:
-            self._inspector.ask(wait.verdict.asks)
-            self._wake(wait.verdict.due)
+            if self._running:
+                self._inspector.ask(wait.verdict.asks)
+                self._wake(wait.verdict.due)
             return False
         self._forget(wait)
         return True

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Connections that one thread uses and another can cut, whatever the first is blocked in: handshake, request or answer.
 
-urllib3 gives access to a socket only once the headers of an answer are there, which may be never.
+urllib3 gives access to a socket only once the headers of an answer are there, which may be never. A connect is not cut:
+it ends by its own time-out.
 """
 
 from __future__ import annotations

@@ -73,11 +73,19 @@ def test_deployment(obj: Object, state: State, summary: str) -> None:
         (None, True, State.FAILED, "deleted_by_other"),
         (deployment(COMPLETE, uid="other"), True, State.FAILED, "deleted_by_other"),
         (deployment(COMPLETE, uid="older"), False, State.PENDING, None),
+        (deployment(COMPLETE), False, State.PENDING, None),
     ],
 )
 def test_only_the_very_object_counts(obj: Object | None, settled: bool, state: State, code: str | None) -> None:
     verdict = ready(view(obj, settled=settled))
     assert (verdict.state, verdict.cause and verdict.cause.code) == (state, code)
+
+
+@pytest.mark.parametrize(("generation", "state"), [(2, State.DONE), (3, State.PENDING)])
+def test_status_of_an_earlier_generation_says_nothing_of_the_present_one(generation: int, state: State) -> None:
+    obj = deployment(COMPLETE)
+    obj["metadata"]["generation"] = generation
+    assert ready(view(obj)).state is state
 
 
 def test_object_that_is_being_deleted_will_not_become_ready() -> None:

@@ -6,14 +6,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import StreamError
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.reflector import Backoff, Change, LineDecoder, Store
+from ansible_collections.slipway.cloud.plugins.module_utils.engine import reflector as module
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import (
+    EngineError,
+    StreamError,
+    UnreachableError,
+    api_error,
+)
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.reflector import (
+    Backoff,
+    Change,
+    LineDecoder,
+    Reflector,
+    Selection,
+    Store,
+)
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import POD
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import Object
 
 TWO_LINES = b'{"a": "\xc3\xa4"}\n{"b": 2}\n'
@@ -105,3 +121,82 @@ def test_revisions_that_are_no_numbers_are_taken_as_they_come() -> None:
     store = Store()
     obj = {"metadata": {"name": "x", "uid": "1", "resourceVersion": "abc"}}
     assert store.apply("ADDED", obj) == store.apply("ADDED", obj) == Change("ADDED", obj)
+
+
+OK, CUT, NOBODY = None, StreamError("cut"), UnreachableError("nobody")
+
+
+def refused(status: int) -> EngineError:
+    return api_error("watch pods", status=status, body={"message": 'User "u" cannot watch it'})
+
+
+class Script:
+    """A client whose lists and watches end in turn as they are told; then the stream is stopped."""
+
+    def __init__(self, outcomes: list[EngineError | None]) -> None:
+        self.outcomes = list(reversed(outcomes))
+        self.asked = ""
+        self.reflector: Reflector
+
+    def channel(self) -> Script:
+        return self
+
+    def get(self, *_: object, **__: object) -> Object:
+        self._answer("L")
+        return {"metadata": {"resourceVersion": "1"}, "items": []}
+
+    def watch(self, *_: object, **__: object) -> Script:
+        self._answer("W")
+        return self
+
+    def _answer(self, request: str) -> None:
+        if not self.outcomes:
+            self.reflector.stop()
+            raise CUT
+        self.asked += request
+        if error := self.outcomes.pop():
+            raise error
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
+
+    def cut(self) -> None:
+        """Nothing is under way."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "asked", "error", "warnings"),
+    [
+        ([OK, OK, OK], "LWW", None, 0),
+        ([OK, *[CUT] * 9, OK], "LWWWWWWWWWW", None, 0),
+        ([NOBODY, refused(500), refused(429), OK, OK], "LLLLW", None, 0),
+        ([OK, OK, refused(410), OK, OK], "LWWLW", None, 0),
+        ([OK, refused(410), refused(410), OK], "LWLL", None, 0),
+        ([refused(403)], "L", "forbidden", 0),
+        ([refused(404)], "L", "not_found", 0),
+        ([OK, *[refused(401)] * 7], "LWWWWWWW", "unauthorized", 0),
+        ([OK, *[NOBODY] * 9, refused(401), OK], "LWWWWWWWWWWW", None, 0),
+        ([OK, refused(403), OK, refused(403), OK, OK, OK], "LWLWLWW", None, 1),
+        ([OK, refused(403), OK, OK, refused(403), OK], "LWLWWL", None, 2),
+    ],
+)
+def test_stream_goes_on_for_as_long_as_it_can_help(
+    monkeypatch: pytest.MonkeyPatch, outcomes: list[EngineError | None], asked: str, error: str | None, warnings: int
+) -> None:
+    monkeypatch.setattr(module, "_DELAYS", (0.0,) * 6)
+    monkeypatch.setattr(module, "_POLL", 0.0)
+    errors: list[EngineError] = []
+    warned: list[str] = []
+    client: Any = Script(outcomes)
+    client.reflector = Reflector(
+        client,
+        Selection(POD),
+        report=lambda _stream, _changes: None,
+        give_up=errors.append,
+        warn=lambda _stream, message: warned.append(message),
+    )
+    client.reflector.run()
+    assert (client.asked, [each.code for each in errors], len(warned)) == (asked, [error] if error else [], warnings)
