@@ -20,12 +20,8 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """The API server all tests share."""
-    server = ApiServer(tmp_path_factory.mktemp("api"))
-    try:
-        server.start()
+    with ApiServer(tmp_path_factory.mktemp("api")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

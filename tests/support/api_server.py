@@ -12,7 +12,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -59,6 +59,22 @@ class ApiServer:
         self.certificate = self.home / "pki" / "apiserver.crt"
         self.private_key = self.home / "pki" / "apiserver.key"
 
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """What a client checks the server's certificate by."""
+        return ssl.create_default_context(cafile=str(self.certificate))
+
     @property
     def url(self) -> str:
         """What clients connect to."""
@@ -100,8 +116,7 @@ class ApiServer:
 
     def request(self, verb: str, path: str, body: Any = None, *, content_type: str = JSON, token: str = ADMIN) -> Any:
         """Send one request past any proxy. Raises `ApiError`."""
-        context = ssl.create_default_context(cafile=str(self.certificate))
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self.trust)
         headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
         try:
             connection.request(verb, path, None if body is None else json.dumps(body), headers)
@@ -112,6 +127,16 @@ class ApiServer:
         if response.status >= 400:
             raise ApiError(response.status, answer.get("message", ""))
         return answer
+
+    def has(self, path: str) -> bool:
+        """Whether there is something at a path."""
+        try:
+            self.request("GET", path)
+        except ApiError as error:
+            if error.code == http.client.NOT_FOUND:
+                return False
+            raise
+        return True
 
     def kubeconfig(self, path: Path, *, url: str = "", token: str = ADMIN, user: Any = None) -> Path:
         """Write a kubeconfig for `url` (this server unless given) and a `user` (by `token`), and return its path."""

@@ -161,7 +161,7 @@ class FaultProxy:
 
     def __init__(self, server: ApiServer) -> None:
         self.upstream = server
-        self.trust = ssl.create_default_context(cafile=str(server.certificate))
+        self.trust = server.trust
         self.seen: list[Request] = []
         self._rules: list[_Rule] = []
         self._lock = threading.Lock()
