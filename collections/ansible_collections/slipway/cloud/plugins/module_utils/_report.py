@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .engine.diagnosis import explain
 from .engine.resources import title
 
 if t.TYPE_CHECKING:
@@ -15,6 +16,7 @@ if t.TYPE_CHECKING:
     from .engine.resources import Object
 
 _HIDDEN = "(hidden)"
+_IN_FULL = 3
 
 
 def row(result: Result, *, waited: bool) -> dict[str, t.Any]:
@@ -62,14 +64,10 @@ def shown(obj: Object) -> Object:
 
 
 def failure(results: t.Sequence[Result], *, noun: str = "") -> str:
-    """Return what to tell a user about the objects that failed, a line for each; empty if none did.
+    """Return what to tell a user about the objects that failed, in full for the first few; empty if none did.
 
     :param noun: what to call them instead of their kind.
     """
-    lines = []
-    for result in results:
-        if result.cause:
-            hint = f" {result.cause.hint}" if result.cause.hint else ""
-            said = result.cause.summary.rstrip(".")
-            lines.append(f"{title(noun or result.kind, result.name, result.namespace)}: {said}.{hint}")
-    return "\n".join(lines)
+    failed = [(title(noun or each.kind, each.name, each.namespace), each.cause) for each in results if each.cause]
+    told = [explain(cause, of=what) for what, cause in failed[:_IN_FULL]]
+    return "\n".join(told + [f"{what}: {cause.summary}" for what, cause in failed[_IN_FULL:]])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import typing as t
 from dataclasses import asdict, dataclass, field
 
@@ -12,7 +13,7 @@ if t.TYPE_CHECKING:
     from .resources import Object
 
 _MOST_LINES = 10
-_LONGEST_LINE = 300
+_LONGEST, _WIDTH = 300, 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,11 @@ class Ask(t.NamedTuple):
     """Something worth reading when something is wrong.
 
     The ``events`` of a namespace, all ``nodes``, the ``pods`` of the node ``name``, the storage ``class`` of that name,
-    or the ``log`` of a container of the pod ``name``: of the run before its last restart, or of this one where
-    ``restarts`` is 0.
+    whether a ``configmap``, ``secret`` or ``serviceaccount`` exists, or the ``log`` of a container of the pod ``name``:
+    of the run before its last restart, or of this one where ``restarts`` is 0.
     """
 
-    what: t.Literal["events", "nodes", "pods", "class", "log"]
+    what: t.Literal["events", "nodes", "pods", "class", "configmap", "secret", "serviceaccount", "log"]
     namespace: str = ""
     name: str = ""
     container: str = ""
@@ -62,6 +63,7 @@ class Evidence:
     nodes: t.Sequence[Object] = ()
     logs: t.Mapping[Ask, tuple[str, ...]] = field(default_factory=dict)
     classes: t.Mapping[str, Object | None] = field(default_factory=dict)
+    exists: t.Mapping[Ask, bool] = field(default_factory=dict)
     used: t.Mapping[str, t.Mapping[str, float]] = field(default_factory=dict)
     restarts: t.Mapping[tuple[str, str], int] = field(default_factory=dict)
     answered: frozenset[Ask] = frozenset()
@@ -157,12 +159,14 @@ def explain(cause: Cause, *, of: str = "") -> str:
     :param of: the object, as ``Deployment demo in namespace clusters``.
     """
     head = ": ".join(filter(None, (of, cause.summary)))
+    evidence = [row for line in cause.evidence for row in _wrapped(line)][:_MOST_LINES]
     hint = [f"What to do: {cause.hint}"] if cause.hint else []
-    return "\n".join([head, *(f"  {shortened(line)}" for line in cause.evidence[:_MOST_LINES]), *hint])
+    return "\n".join([head, *evidence, *hint])
 
 
-def shortened(line: str) -> str:
-    """Return a line that is too long without its middle: an error begins with what failed and ends with why."""
-    line = " ".join(line.split("\n"))
-    half = _LONGEST_LINE // 2
-    return line if len(line) <= _LONGEST_LINE else f"{line[:half].rstrip()} ... {line[-half:].lstrip()}"
+def _wrapped(line: str) -> list[str]:
+    """Return a line of evidence as some that fit; of a long one the middle is left out, for its end says why."""
+    line, half = " ".join(line.split()), _LONGEST // 2
+    if len(line) > _LONGEST:
+        line = f"{line[:half].rstrip()} ... {line[-half:].lstrip()}"
+    return textwrap.wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)

@@ -17,7 +17,7 @@ import typing as t
 from .diagnosis import Ask, Evidence
 from .errors import EngineError, NotFoundError
 from .reflector import DELETED, Change, Reflector, Selection
-from .resources import EVENT, NODE, POD, STORAGE_CLASS, Object
+from .resources import CONFIG_MAP, EVENT, NODE, POD, SECRET, SERVICE_ACCOUNT, STORAGE_CLASS, Object
 from .scheduling import requests
 
 if t.TYPE_CHECKING:
@@ -31,9 +31,15 @@ _SELECTIONS: dict[str, t.Callable[[Ask], Selection]] = {
     "events": lambda ask: Selection(EVENT, ask.namespace or None, fields="type=Warning"),
     "nodes": lambda _: Selection(NODE),
 }
+_LOOKED_FOR = {"configmap": CONFIG_MAP, "secret": SECRET, "serviceaccount": SERVICE_ACCOUNT}
 _SECRETS = re.compile(
     r"((?:password|passwd|secret|token|api[-_]?key|authorization)[\"']?\s*[:=]\s*)(?:bearer\s+)?\S+", re.IGNORECASE
 )
+
+
+def masked(line: str) -> str:
+    """Return a line of a log without what looks like a secret: it goes to terminals, results and event logs."""
+    return _SECRETS.sub(r"\1(hidden)", line)
 
 
 class Inspector:
@@ -55,6 +61,7 @@ class Inspector:
         self._nodes: tuple[Object, ...] = ()
         self._logs: dict[Ask, tuple[str, ...]] = {}
         self._classes: dict[str, Object | None] = {}
+        self._exists: dict[Ask, bool] = {}
         self._used: dict[str, t.Mapping[str, float]] = {}
         self._to_read: queue.SimpleQueue[Ask | None] = queue.SimpleQueue()
         self._reader: threading.Thread | None = None
@@ -131,7 +138,7 @@ class Inspector:
         action = f"read the log of pod {ask.name} in namespace {ask.namespace}"
         with contextlib.closing(self._channel.watch(path, query, action=action, read_timeout=_READ_TIMEOUT)) as log:
             text = b"".join(log).decode(errors="replace")
-        self._logs[ask] = tuple(_SECRETS.sub(r"\1(hidden)", line) for line in text.splitlines() if line.strip())
+        self._logs[ask] = tuple(masked(line) for line in text.splitlines() if line.strip())
 
     def _get(self, path: str, query: dict[str, str], action: str) -> Object:
         return self._channel.get(path, query, action=action, read_timeout=_READ_TIMEOUT)
@@ -143,6 +150,14 @@ class Inspector:
             self._classes[ask.name] = self._get(path, {}, f"read StorageClass {ask.name}")
         except NotFoundError:
             self._classes[ask.name] = None
+
+    def _look_for(self, ask: Ask) -> None:
+        """See whether an object exists; what it holds is of no interest."""
+        try:
+            self._get(_LOOKED_FOR[ask.what].path(ask.namespace, ask.name), {}, f"look for {ask.what} {ask.name}")
+            self._exists[ask] = True
+        except NotFoundError:
+            self._exists[ask] = False
 
     def _read_pods(self, ask: Ask) -> None:
         """Read what the pods of a node request."""
@@ -168,6 +183,7 @@ class Inspector:
                 nodes=self._nodes,
                 logs=dict(self._logs),
                 classes=dict(self._classes),
+                exists=dict(self._exists),
                 used=dict(self._used),
                 restarts=restarts,
                 answered=self._answered,
@@ -200,4 +216,5 @@ _READERS: dict[str, t.Callable[[Inspector, Ask], None]] = {
     "log": Inspector._read_log,
     "class": Inspector._read_class,
     "pods": Inspector._read_pods,
+    **dict.fromkeys(_LOOKED_FOR, Inspector._look_for),
 }

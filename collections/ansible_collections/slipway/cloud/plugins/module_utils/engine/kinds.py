@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .diagnosis import Ask, Cause, Rule, Trouble, condition
+from .diagnosis import Ask, Cause, Rule, Trouble, condition, lead
 from .resources import Object, controller_uid
 from .troubles import SUSPICION, creation_trouble, creation_troubles, event_lines, pod_troubles, too_few
 from .verdict import State, Verdict, View, done, failed, pending
@@ -101,7 +101,8 @@ def replica_set_troubles(view: View, replica_set: Object | None, *, others: bool
     found = []
     failure = condition(replica_set, "ReplicaFailure")
     if failure.get("status") == "True":
-        found.append(creation_trouble(str(failure.get("message", "")), room_will_come=others))
+        message = str(failure.get("message", ""))
+        found.append(creation_trouble(replica_set, message, view.evidence, room_will_come=others))
     return found + pod_troubles(pods_of(view, replica_set), view.evidence)
 
 
@@ -135,17 +136,20 @@ def deployment(view: View, obj: Object) -> Verdict:
         stage for stage, number in (("scheduled", scheduled), ("started", started)) if seen and number >= wanted
     )
     summary = progress(wanted=wanted, updated=updated, total=total, available=available, observed=seen)
-    troubles = replica_set_troubles(view, newest, others=total > updated) + (_late(obj) if seen else [])
+    troubles = replica_set_troubles(view, newest, others=total > updated)
+    troubles += _late(obj, troubles) if seen else []
     return Verdict(State.PENDING, summary, reached, counts=counts, troubles=tuple(troubles))
 
 
-def _late(obj: Object) -> list[Trouble]:
-    said = condition(obj, "Progressing")
+def _late(obj: Object, troubles: list[Trouble]) -> list[Trouble]:
+    """Return the trouble of a Deployment whose time is up, with what has used it up."""
+    said, known = condition(obj, "Progressing"), lead(troubles)
     if said.get("reason") != "ProgressDeadlineExceeded":
         return []
     seconds = obj["spec"].get("progressDeadlineSeconds", 600)
     what = f"it made no progress for {seconds} s (progressDeadlineSeconds)"
-    return [Trouble(("late",), _DEADLINE, what, (str(said.get("message", "")),))]
+    lines = (known.what, *known.lines) if known else ()
+    return [Trouble(("late",), _DEADLINE, what, (str(said.get("message", "")), *lines))]
 
 
 def replica_set(view: View, obj: Object) -> Verdict:

@@ -72,7 +72,8 @@ class Options:
     which ``timeout_of`` names none of its own.
 
     ``ready`` judges what is to be ready. ``origin`` tells where an object was declared, as C(app.yaml, document 2), for
-    messages. ``rehearsed`` tells that somebody has rehearsed the operation already.
+    messages. ``rehearsed`` tells that somebody has rehearsed the operation already. ``patience`` are seconds by code of
+    a cause, where its rule's do not suit: an autoscaler may bring the node of a ``node_label_missing`` in a minute.
 
     ``foreign`` tells what becomes of objects that are not ours: one of them stops the operation, or all are taken over,
     or left alone; to delete them is refused. ``family_labels`` tells that what the objects control carries their
@@ -92,6 +93,7 @@ class Options:
     timeout_of: t.Callable[[Object], float | None] = lambda _: None
     origin: t.Callable[[Object], str] = lambda _: ""
     rehearsed: bool = False
+    patience: t.Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -410,6 +412,8 @@ class _Run:
         *passed, last = stages or ["waiting"]
         for stage in passed:
             self._tell(t.cast("Stage", stage), target, message="", counts=verdict.counts)
+        if verdict.warning:
+            self._tell("warning", target, message=verdict.warning)
         message = (verdict.cause and verdict.cause.summary) or verdict.summary
         milestone = _MILESTONES[verdict.state]
         self._tell(t.cast("Stage", last), target, message=message, milestone=milestone, counts=verdict.counts)
@@ -486,7 +490,7 @@ def _change(run: _Run, write: Write, action: Action) -> list[Result]:
     if options.dry_run or (len(run.jobs) > 1 and not options.rehearsed):  # one write is all or nothing by itself
         run.rehearse(write)
     if not options.dry_run:
-        run.carry_out(write, failing_fast(options.ready, options.fail_fast))
+        run.carry_out(write, failing_fast(options.ready, options.fail_fast, options.patience))
     return [run.result(job, _difference(job, action)) for job in run.jobs]
 
 
@@ -590,7 +594,7 @@ def await_ready(client: Client, objects: t.Sequence[Object], options: Options | 
         run.each(_existing)
         run.demand()
         if not options.dry_run:
-            run.observe(failing_fast(options.ready, options.fail_fast))
+            run.observe(failing_fast(options.ready, options.fail_fast, options.patience))
         return [run.result(job, "unchanged") for job in run.jobs]
 
 

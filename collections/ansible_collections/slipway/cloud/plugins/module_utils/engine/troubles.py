@@ -19,10 +19,12 @@ from .scheduling import candidates, missing_labels, shortfalls
 if t.TYPE_CHECKING:
     from .resources import Object
 
-SUSPICION = 3.0  # seconds without progress after which events and nodes are worth a look
+SUSPICION = 5.0  # seconds without progress after which events are worth a look
+_DOUBT = 10.0  # and those after which the nodes are
 _MOST_RESTARTS = 3  # by then a container has crashed for half a minute, in spite of the kubelet's growing delays
 _MOST_FULL_NODES = 8  # whose pods are read to tell what fills them
 _MOST_EVENTS, _MOST_LOG_LINES = 3, 6
+_REPEATING = {"BackOff", "Failed", "FailedScheduling"}  # events that say what the status of the pod says too
 _SUSPECT = Rule("")
 _NODES = Ask("nodes")
 
@@ -85,9 +87,11 @@ _CONFIG = Rule(
     "config_missing",
     "Create it in the namespace of the pod, or correct the reference.",
     recoverable=False,
-    patience=5.0,
+    patience=3.0,
 )
 _NOT_SYNCED = Rule("config_pending")  # the kubelet has not asked yet: a busy API server, no fault
+_COMING = Rule("config_pending", "It exists by now; it will be seen at the next attempt.")
+_MISSING = re.compile(r"(?P<kind>configmap|secret|service account) (?P<name>\S+) does not exist", re.IGNORECASE)
 _CONTAINER_CONFIG = Rule("container_invalid", "Correct the pod's specification.", recoverable=False, patience=5.0)
 _CONFIG_ERRORS: tuple[Row, ...] = (
     _row(r"failed to sync|timed out waiting for the condition|not registered", _NOT_SYNCED, "{message}"),
@@ -131,7 +135,7 @@ _WAITING: dict[str, tuple[Row, ...]] = {
     "RunContainerError": _START_ERRORS,
 }
 
-_CRASH = Rule("crash_loop", "Read the whole log: kubectl logs --previous.")
+_CRASH = Rule("crash_loop", "Read the whole log: kubectl logs --previous --namespace={namespace} {pod} {container}")
 _MEMORY = Rule("out_of_memory", "Raise the memory limit, or have the program need less.")
 _PROBE = Rule("probe_failed", "Check what the probe asks for, and its times.", patience=60.0)
 
@@ -146,13 +150,15 @@ _NODE = Rule("node_not_ready", "Look after the node: is its kubelet running, doe
 _EVICTED = Rule("pod_evicted", "Look at what the node is short of: kubectl describe node.")
 
 _UNSCHEDULABLE = Rule("unschedulable", "Compare what the pod asks for with what the nodes have; add or free some.")
-_LABEL = Rule(
-    "node_label_missing",
-    "Label a node: kubectl label node NAME {label}, or change node_selector.",
-    recoverable=False,
-    patience=5.0,
+_LABEL = Rule("node_label_missing", recoverable=False, patience=5.0)
+_CLAIMS: tuple[Row, ...] = (
+    _row(r'persistentvolumeclaim "(?P<name>[^"]+)" not found', _VOLUME, "PersistentVolumeClaim {name} does not exist"),
+    _row(
+        "persistentvolumeclaim|persistent volume|volume node affinity|volume binding",
+        _VOLUME,
+        "a volume of its pods is not there yet",
+    ),
 )
-_CLAIM_WORDS = re.compile(r"persistentvolumeclaim|persistent volume|volume node affinity|volume binding", re.IGNORECASE)
 
 _HINT_CREATE = "Satisfy the rule that the message names."
 _CREATION: tuple[Row, ...] = (
@@ -162,7 +168,7 @@ _CREATION: tuple[Row, ...] = (
             "quota_exceeded",
             "Raise the ResourceQuota, free what counts against it, or ask for less.",
             recoverable=False,
-            patience=3.0,
+            patience=5.0,
         ),
         "ResourceQuota {name} leaves no room for its pods",
     ),
@@ -206,7 +212,7 @@ def _first(rows: t.Iterable[Row], message: str, **names: str) -> tuple[Rule, str
     return None
 
 
-def creation_trouble(message: str, *, room_will_come: bool = False) -> Trouble:
+def creation_trouble(owner: Object, message: str, evidence: Evidence, *, room_will_come: bool = False) -> Trouble:
     """Return why a controller cannot create pods, from what the API server answered it.
 
     :param room_will_come: whether pods of an older revision are still there, whose end frees their share of a quota.
@@ -214,7 +220,21 @@ def creation_trouble(message: str, *, room_will_come: bool = False) -> Trouble:
     rule, what = t.cast("tuple[Rule, str]", _first(_CREATION, message))
     if room_will_come and rule.code == "quota_exceeded":
         rule = replace(rule, recoverable=True, patience=None)
-    return Trouble(("create",), rule, what, (f"FailedCreate: {message}",))
+    rule, asks = _second_look(rule, what, owner["metadata"].get("namespace", ""), evidence)
+    return Trouble(("create",), rule, what, (f"FailedCreate: {message}",), asks, after=rule.patience or 0.0)
+
+
+def _second_look(rule: Rule, what: str, namespace: str, evidence: Evidence) -> tuple[Rule, tuple[Ask, ...]]:
+    """Have somebody look for what is said to be missing before it counts as fatal, and return what that means.
+
+    It may have come meanwhile: controllers and kubelets try again ever more rarely.
+    """
+    missing = _MISSING.fullmatch(what)
+    if missing is None:
+        return rule, ()
+    kind = missing["kind"].lower().replace(" ", "")
+    ask = Ask(t.cast("t.Any", kind), namespace, missing["name"])
+    return (_COMING if evidence.exists.get(ask) else rule), (ask,)
 
 
 def creation_troubles(owner: Object, pods: t.Sequence[Object], evidence: Evidence) -> list[Trouble]:
@@ -223,7 +243,7 @@ def creation_troubles(owner: Object, pods: t.Sequence[Object], evidence: Evidenc
     newest = max(failures, key=event_time, default=None)
     if newest is None or any(pod["metadata"].get("creationTimestamp", "") > event_time(newest)[:19] for pod in pods):
         return []
-    return [creation_trouble(str(newest.get("message", "")))]
+    return [creation_trouble(owner, str(newest.get("message", "")), evidence)]
 
 
 def too_few(owner: Object, pods: t.Sequence[Object], wanted: int) -> list[Trouble]:
@@ -292,11 +312,15 @@ class _Pod:
         """Return a trouble of this pod, with the pod and its events as evidence."""
         node = f" on node {self.spec['nodeName']}" if self.spec.get("nodeName") else ""
         where = f"pod {self.meta['name']}{node}" + (f", {self._called(container)}" if container else "")
-        told = " ".join(lines)
-        # What the events only repeat is noise.
-        events = [each for each in event_lines(self.events) if each.partition(": ")[2] not in told]
+        told = {line.partition(":")[0] for line in lines} | _REPEATING
+        events = event_lines(each for each in self.events if each.get("reason") not in told)
         log = [f"log: {line}" for line in self._log(more.get("log"))]
-        asks = more.pop("asks", (self.ask_events,))
+        rule, seen = _second_look(rule, what, self.meta.get("namespace", ""), self.evidence)
+        asks = (*more.pop("asks", (self.ask_events,)), *seen)
+        if seen:
+            more["after"] = rule.patience or 0.0
+        names = {"namespace": self.meta.get("namespace", ""), "pod": self.meta["name"], "container": container}
+        rule = replace(rule, hint=rule.hint.format(**names))
         return Trouble((self.uid, part), rule, what, (where, *lines, *events, *log), asks, **more)
 
     def _called(self, container: str) -> str:
@@ -312,9 +336,9 @@ class _Pod:
         reason, message = str(waiting.get("reason", "")), str(waiting.get("message", ""))
         names = {"container": name, "image": self.containers.get(name, {}).get("image") or status.get("image", "")}
         if reason in _WAITING:
+            message = self._detailed(reason, message)
             # An image may be called not-found.
-            told = self._detailed(reason, message).replace(names["image"], "") if names["image"] else message
-            found = _first(_WAITING[reason], told, **names)
+            found = _first(_WAITING[reason], message.replace(names["image"] or "\n", ""), **names)
             if found:
                 # The part is not the reason: pulls go back and forth between two of them.
                 yield self._trouble(f"{name} waits", *found, f"{reason}: {message}".rstrip(": "), container=name)
@@ -387,10 +411,11 @@ class _Pod:
         """Yield the trouble of a container that runs and is not ready: only events tell whether its probe fails."""
         if self._probe_events(name):
             yield self._trouble(f"{name} probe", _PROBE, f"the probe of {self._called(name)} fails", container=name)
-        yield self._suspicion(f"{name} unready")
+        yield from self._suspicions(f"{name} unready")
 
-    def _suspicion(self, part: str) -> Trouble:
-        return Trouble((self.uid, part), _SUSPECT, asks=(self.ask_events, _NODES), after=SUSPICION)
+    def _suspicions(self, part: str) -> t.Iterator[Trouble]:
+        yield Trouble((self.uid, part, "events"), _SUSPECT, asks=(self.ask_events,), after=SUSPICION)
+        yield Trouble((self.uid, part, "nodes"), _SUSPECT, asks=(_NODES,), after=_DOUBT)
 
     def _held(self) -> t.Iterator[Trouble]:
         """Yield what keeps a scheduled pod from starting its containers."""
@@ -398,7 +423,7 @@ class _Pod:
         waiting = {(each.get("state", {}).get("waiting") or {}).get("reason") for each in statuses}
         if not self.spec.get("nodeName") or waiting - {"ContainerCreating", "PodInitializing"}:
             return
-        yield self._suspicion("held")
+        yield from self._suspicions("held")
         for event in sorted(self.events, key=event_time, reverse=True):
             reason, message = str(event.get("reason")), str(event.get("message", ""))
             found = _first(_POD_EVENTS.get(reason, ()), message)
@@ -429,16 +454,15 @@ class _Pod:
         message, nodes = str(said.get("message", "")), self.evidence.nodes
         line = f"{said['reason']}: {message}"
         missing = missing_labels(self.pod, nodes) if nodes else []
+        claims = _first(_CLAIMS, message)
         if missing:
             label = ", ".join(missing)
-            rule = replace(_LABEL, hint=_LABEL.hint.format(label=missing[0]))
+            rule = replace(_LABEL, hint=f"Label a node: kubectl label node NAME {missing[0]}, or change node_selector.")
             plural = "s" * (len(missing) > 1)
             what = f"none of {len(nodes)} nodes has the label{plural} {label}"
             yield self._trouble("scheduling", rule, what, line, asks=(_NODES,))
-        elif _CLAIM_WORDS.search(message):
-            yield self._trouble(
-                "scheduling", _VOLUME, "a volume of its pods is not there yet", line, *self._claim_lines()
-            )
+        elif claims:
+            yield self._trouble("scheduling", *claims, line, *self._claim_lines())
         else:
             lacks = shortfalls(self.pod, nodes, self.evidence.used)
             full = candidates(self.pod, nodes)[:_MOST_FULL_NODES]

@@ -122,7 +122,7 @@ def weighed(view: View, verdict: Verdict) -> Verdict:
         at = since[trouble.key] + trouble.after
         if view.now >= at:
             asks.update(trouble.asks)
-        elif trouble.asks:
+        else:
             due.append(at)
     gravest = lead(verdict.troubles)
     if gravest and gravest.log:

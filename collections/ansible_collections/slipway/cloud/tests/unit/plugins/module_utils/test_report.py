@@ -44,5 +44,14 @@ def test_diff_is_of_what_changed() -> None:
 @pytest.mark.parametrize(("noun", "told"), [("", "DaemonSet"), ("cluster", "cluster")])
 def test_failure_names_the_objects_that_failed_and_the_remedy(noun: str, told: str) -> None:
     well = Result(kind="DaemonSet", namespace="n", name="well", action="created")
-    ill = replace(well, name="ill", cause=Cause("c", "it crashes.", hint="Mend it."))
-    assert failure([well, ill], noun=noun) == f"{told} ill in namespace n: it crashes. Mend it."
+    ill = replace(well, name="ill", cause=Cause("c", "it crashes", ("log: no database",), hint="Mend it."))
+    expected = f"{told} ill in namespace n: it crashes\n  log: no database\nWhat to do: Mend it."
+    assert failure([well, ill], noun=noun) == expected
+
+
+def test_only_the_first_failures_are_told_in_full() -> None:
+    ill = Result(kind="Job", namespace="n", name="ill", action="created", cause=Cause("c", "bad", hint="Mend it."))
+    assert (
+        failure([ill] * 5).splitlines()
+        == ["Job ill in namespace n: bad", "What to do: Mend it."] * 3 + ["Job ill in namespace n: bad"] * 2
+    )

@@ -14,7 +14,6 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis imp
     Trouble,
     cause_from,
     explain,
-    shortened,
 )
 
 FATAL = Rule("image_not_found", "Push it.", recoverable=False, patience=0.0)
@@ -75,6 +74,8 @@ def test_text_has_at_most_twelve_lines() -> None:
     assert len(explain(cause).splitlines()) == 12
 
 
-def test_long_line_keeps_its_end() -> None:
-    line = shortened("begin" + "x" * 1000 + "not found")
-    assert (line[:5], line[-9:], len(line) <= 305) == ("begin", "not found", True)
+def test_long_line_is_wrapped_and_keeps_its_end() -> None:
+    text = explain(Cause("c", "bad", ("begin " + "word " * 300 + "not found",)))
+    assert [len(line) <= 110 for line in text.splitlines()] == [True] * 4
+    assert text.splitlines()[1].startswith("  begin word")
+    assert text.endswith("not found")

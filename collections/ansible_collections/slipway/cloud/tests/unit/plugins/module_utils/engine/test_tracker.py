@@ -2,18 +2,28 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tests of who controls whom."""
+"""Tests of who controls whom, and of what time alone decides."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import typing as t
 
 import pytest
 
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.reflector import Change
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.tracker import Family
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Rule, Trouble
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.reflector import Change, Selection
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import DEPLOYMENT
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.tracker import Family, Tracker
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.verdict import (
+    State,
+    Target,
+    View,
+    failing_fast,
+    pending,
+    weighed,
+)
 
-if TYPE_CHECKING:
+if t.TYPE_CHECKING:
     from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import Object
 
 
@@ -46,3 +56,51 @@ def test_family(changes: list[Change], descendants: list[Object], root: str) -> 
 
 def test_object_without_owner_is_its_own_root() -> None:
     assert Family().root({"metadata": {"uid": "d"}}) == "d"
+
+
+class Unused:
+    """A client that nobody calls, since the streams are not started."""
+
+    def channel(self) -> None:
+        """Return what is not used."""
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(9.9, None), (10.0, State.FAILED)])
+def test_trouble_fails_a_wait_when_it_has_stood_for_too_long(seconds: float, state: State | None) -> None:
+    now = [100.0]
+    trouble = Trouble("a", Rule("slow", patience=10.0), "it is slow")
+    judge = failing_fast(lambda view: weighed(view, pending("", trouble)), "unrecoverable")
+    client: t.Any = Unused()
+    tracker = Tracker(
+        client,
+        [Selection(DEPLOYMENT, "n")],
+        watcher=lambda _target, _verdict: None,
+        warner=lambda _selection, _message: None,
+        clock=lambda: now[0],
+    )
+    wait = tracker.expect(Target(DEPLOYMENT, "n", "demo", uid="d", generation=1, revision=1), judge)
+    now[0] += seconds
+    tracker.tick()
+    assert (wait.result().verdict.state if wait.done() else None) is state
+
+
+def test_past_restarts_are_no_trouble_of_a_wait() -> None:
+    seen: list[View] = []
+    client: t.Any = Unused()
+    tracker = Tracker(
+        client,
+        [Selection(DEPLOYMENT, "n")],
+        watcher=lambda _target, _verdict: None,
+        warner=lambda _selection, _message: None,
+    )
+    pod: Object = {"metadata": {**RS["metadata"], "uid": "p", "name": "p"}}
+    pod["status"] = {"containerStatuses": [{"name": "main", "restartCount": 7}]}
+    [stream] = tracker.streams
+    stream._report(stream, [Change("ADDED", pod)])
+
+    def judge(view: View) -> t.Any:
+        seen.append(view)
+        return pending("")
+
+    tracker.expect(Target(DEPLOYMENT, "n", "demo", uid="d"), judge)
+    assert seen[0].evidence.restarts == {("p", "main"): 7}

@@ -288,7 +288,8 @@ BIG: Object = {"containers": [{"name": "main", "resources": {"requests": {"memor
         (unscheduled(nodeSelector={"a": "b"}), [], "unschedulable", "no node takes its pods"),
         (unscheduled(nodeSelector={"disk": "ssd"}), NODES, "unschedulable", "no node takes its pods"),
         (unscheduled(**BIG), NODES, "unschedulable", "no node takes its pods"),
-        (unscheduled('persistentvolumeclaim "data" not found'), NODES, "volume_pending", "a volume"),
+        (unscheduled('persistentvolumeclaim "data" not found'), NODES, "volume_pending", "PersistentVolumeClaim data"),
+        (unscheduled("node(s) had volume node affinity conflict"), NODES, "volume_pending", "a volume"),
     ],
 )
 def test_pod_that_fits_nowhere(obj: Object, nodes: list[Object], code: str, summary: str) -> None:
@@ -316,7 +317,7 @@ SERVICE_ACCOUNT = 'pods "a" is forbidden: error looking up service account n/rob
 @pytest.mark.parametrize(
     ("message", "code", "summary", "patience"),
     [
-        ('pods "a" is forbidden: exceeded quota: small, requested: pods=1', "quota_exceeded", "ResourceQuota small", 3),
+        ('pods "a" is forbidden: exceeded quota: small, requested: pods=1', "quota_exceeded", "ResourceQuota small", 5),
         (SERVICE_ACCOUNT, "service_account_missing", "service account robot does not exist", 10),
         ('pods "a" is forbidden: violates PodSecurity "restricted:latest"', "admission_denied", "admission", 3),
         ('admission webhook "w" denied the request: no', "admission_denied", "admission", 3),
@@ -327,7 +328,7 @@ SERVICE_ACCOUNT = 'pods "a" is forbidden: error looking up service account n/rob
     ],
 )
 def test_pods_that_cannot_be_created(message: str, code: str, summary: str, patience: float) -> None:
-    trouble = creation_trouble(message)
+    trouble = creation_trouble({"metadata": {"namespace": "n"}}, message, Evidence())
     assert (trouble.rule.code, trouble.rule.patience) == (code, patience)
     assert summary in trouble.what
     assert trouble.lines == (f"FailedCreate: {message}",)
@@ -342,3 +343,24 @@ def test_failure_that_a_pod_came_after_is_past(created: str | None, codes: list[
     failed = event("FailedCreate", "exceeded quota: small, used", uid="d")
     pods = [{"metadata": {"name": "a", "creationTimestamp": created}}] if created else []
     assert [each.rule.code for each in creation_troubles(owner, pods, Evidence(events=[failed]))] == codes
+
+
+CONF, ROBOT = Ask("configmap", "n", "conf"), Ask("serviceaccount", "n", "robot")
+
+
+@pytest.mark.parametrize(
+    ("exists", "code", "recoverable"),
+    [({}, "config_missing", False), ({CONF: False}, "config_missing", False), ({CONF: True}, "config_pending", True)],
+)
+def test_what_is_missing_is_looked_for(exists: dict[Ask, bool], code: str, recoverable: bool) -> None:
+    obj = waiting("CreateContainerConfigError", 'configmap "conf" not found')
+    [trouble] = pod_troubles([obj], Evidence(exists=exists))
+    assert CONF in trouble.asks
+    assert (trouble.rule.code, trouble.rule.recoverable) == (code, recoverable)
+    assert trouble.after == (trouble.rule.patience or 0)
+
+
+@pytest.mark.parametrize(("exists", "patience"), [({}, 10), ({ROBOT: False}, 10), ({ROBOT: True}, None)])
+def test_service_account_that_came_meanwhile(exists: dict[Ask, bool], patience: float | None) -> None:
+    trouble = creation_trouble({"metadata": {"namespace": "n"}}, SERVICE_ACCOUNT, Evidence(exists=exists))
+    assert (trouble.asks, trouble.rule.patience) == ((ROBOT,), patience)
