@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import threading
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ansible_collections.slipway.cloud.plugins.module_utils.engine import client, lifecycle
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import explain
 from tests.support.api_load import api_load
-from tests.support.causes import Places, container, deployment, fast_rows, places, provoke, rows, said, wrong
+from tests.support.causes import Places, Said, container, deployment, fast_rows, places, provoke, rows, said, wrong
 from tests.support.rollouts import BUSY, roll_out
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
     from tests.support.kubernetes import Kubernetes
 
@@ -31,16 +32,11 @@ def trouble(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) ->
         yield trouble
 
 
-def test_every_cause_is_told(kubernetes: Kubernetes, trouble: Places) -> None:
-    provoked = rows(trouble)
-    answers = provoke(kubernetes, trouble, provoked, timeout=TIMEOUT)
-    assert [fault for row in provoked if (fault := wrong(row, answers[row.name]))] == []
-
-
-def test_fast_ones_are_told_soon_again(kubernetes: Kubernetes, trouble: Places) -> None:
-    again = [row.named(f"{row.name}-again") for row in fast_rows(trouble)]
-    answers = provoke(kubernetes, trouble, again, timeout=TIMEOUT)
-    assert [fault for row in again if (fault := wrong(row, answers[row.name]))] == []
+@pytest.fixture(scope="module", autouse=True)
+def answers(kubernetes: Kubernetes, trouble: Places) -> Iterator[Future[dict[str, Said]]]:
+    """What is said of every cause: it takes the minute in which the other tests run."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(provoke, kubernetes, trouble, rows(trouble), timeout=TIMEOUT)
 
 
 @pytest.fixture
@@ -91,36 +87,40 @@ def test_finalizer_that_nobody_removes(kubernetes: Kubernetes, namespace: str, p
 
 def test_cluster_that_somebody_else_deletes(kubernetes: Kubernetes, namespace: str, pause: str) -> None:
     pod = container(pause, readinessProbe={"exec": {"command": ["/never"]}})
-    answers: dict[str, Any] = {}
-
-    def wait() -> None:
-        answers.update(said(kubernetes, [deployment("demo", namespace, pod)], timeout=30))
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
     where = f"--namespace={namespace}"
-    eventually(lambda: kubernetes.items("pods", where), within=20, what="a pod")
-    kubernetes.kubectl("delete", "deployment", "demo", where)
-    waiting.join()
-    assert answers["demo"].cause.code == "deleted_by_other"
+    with ThreadPoolExecutor(1) as pool:
+        wait = pool.submit(said, kubernetes, [deployment("demo", namespace, pod)], timeout=30)
+        eventually(lambda: kubernetes.items("pods", where), within=20, what="a pod")
+        kubernetes.kubectl("delete", "deployment", "demo", where)
+    cause = wait.result()["demo"].cause
+    assert cause
+    assert cause.code == "deleted_by_other"
 
 
 def test_cause_that_goes_away_in_time_is_no_failure(kubernetes: Kubernetes, namespace: str, pause: str) -> None:
     pod = container(pause, envFrom=[{"configMapRef": {"name": "conf"}}])
-    answers: dict[str, Any] = {}
-
-    def wait() -> None:
-        answers.update(said(kubernetes, [deployment("demo", namespace, pod)], timeout=60))
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
     where = f"--namespace={namespace}"
-    eventually(
-        lambda: "CreateContainerConfigError" in json.dumps(kubernetes.items("pods", where)), within=20, what="the error"
-    )
-    kubernetes.kubectl("create", "configmap", "conf", "--from-literal=a=b", where)
-    waiting.join()
-    assert answers["demo"].cause is None, answers["demo"].text
+
+    def waits_for_it() -> bool:
+        return "CreateContainerConfigError" in json.dumps(kubernetes.items("pods", where))
+
+    with ThreadPoolExecutor(1) as pool:
+        wait = pool.submit(said, kubernetes, [deployment("demo", namespace, pod)], timeout=60)
+        eventually(waits_for_it, within=20, what="the error")
+        kubernetes.kubectl("create", "configmap", "conf", "--from-literal=a=b", where)
+    answer = wait.result()["demo"]
+    assert answer.cause is None, answer.text
+
+
+def test_every_cause_is_told(trouble: Places, answers: Future[dict[str, Said]]) -> None:
+    said = answers.result()
+    assert [fault for row in rows(trouble) if (fault := wrong(row, said[row.name]))] == []
+
+
+def test_fast_ones_are_told_soon_again(kubernetes: Kubernetes, trouble: Places) -> None:
+    again = [row.named(f"{row.name}-again") for row in fast_rows(trouble)]
+    said = provoke(kubernetes, trouble, again, timeout=TIMEOUT)
+    assert [fault for row in again if (fault := wrong(row, said[row.name]))] == []
 
 
 def test_no_false_alarm_while_the_api_server_is_busy(kubernetes: Kubernetes, namespace: str, pause: str) -> None:

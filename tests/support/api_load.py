@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
-import itertools
+import http.client
+import os
+import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from ansible_collections.slipway.cloud.plugins.module_utils.engine import client
+import yaml
+
 from tests.support.kubernetes import succeed
 from tests.support.paths import CHECKOUT
 
@@ -20,9 +27,9 @@ if TYPE_CHECKING:
 
     from tests.support.kubernetes import Kubernetes
 
-# Long answers that the server has to write anew each time.
-LISTS = ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "/api/v1/pods", "/api/v1/events")
-THREADS = 6
+# A long answer, which the server has to write and to compress each time; to read it costs little.
+LIST = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+CLIENTS = 4
 TICKS = 100  # of a second, in which Linux counts what a process uses
 
 
@@ -56,7 +63,11 @@ def cpu_seconds(kubernetes: Kubernetes) -> float:
 def api_load(kubernetes: Kubernetes) -> Iterator[Load]:
     """Keep the API server busy, and yield how busy it is once the clients are at work."""
     command = [sys.executable, "-m", "tests.support.api_load", str(kubernetes.kubeconfig)]
-    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], cwd=CHECKOUT, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", *command],
+        env={**os.environ, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'collections'}"},
+        stdout=subprocess.PIPE,
+    )
     try:
         assert process.stdout
         assert process.stdout.readline(), "the clients that list have ended"
@@ -68,25 +79,37 @@ def api_load(kubernetes: Kubernetes) -> Iterator[Load]:
         process.wait()
 
 
-def list_for_ever(kubeconfig: str) -> None:
+def list_for_ever(kubeconfig: Path) -> None:
     """List, read what comes and throw it away; say when all clients are at work."""
-    started = threading.Barrier(THREADS, action=lambda: print("listing", flush=True))
-    with client.connect(client.Connection(kubeconfig=kubeconfig)) as connected:
-        threads = [threading.Thread(target=_list, args=(connected, started), daemon=True) for _ in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    started = threading.Barrier(CLIENTS, action=lambda: print("listing", flush=True))
+    threads = [threading.Thread(target=_list, args=(kubeconfig, started), daemon=True) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
-def _list(connected: client.Client, started: threading.Barrier) -> None:
-    channel = connected.channel()
+def _list(kubeconfig: Path, started: threading.Barrier) -> None:
+    host, context = _login(kubeconfig)
+    connection = http.client.HTTPSConnection(host, context=context)
     started.wait()
-    for path in itertools.cycle(LISTS):
-        with contextlib.closing(channel.watch(path, {}, action=f"list {path}", read_timeout=30)) as answer:
-            for _chunk in answer:
-                pass
+    while True:
+        connection.request("GET", LIST, headers={"Accept-Encoding": "gzip"})
+        connection.getresponse().read()
+
+
+def _login(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
+    """The server of a kubeconfig of ours and its client certificate."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+    with tempfile.NamedTemporaryFile() as pair:
+        for part in ("client-certificate-data", "client-key-data"):
+            pair.write(base64.b64decode(user[part]))
+        pair.flush()
+        context.load_cert_chain(pair.name)
+    return urlsplit(cluster["server"]).netloc, context
 
 
 if __name__ == "__main__":
-    list_for_ever(sys.argv[1])
+    list_for_ever(Path(sys.argv[1]))
