@@ -13,7 +13,7 @@ import typing as t
 
 from .diagnosis import Ask, Cause, Rule, Trouble, condition, lead
 from .resources import Object, controller_uid
-from .troubles import SUSPICION, creation_trouble, creation_troubles, event_lines, pod_troubles, too_few
+from .troubles import SUSPICION, creation_trouble, creation_troubles, lines_about, pod_troubles, too_few
 from .verdict import State, Verdict, View, done, failed, pending
 
 if t.TYPE_CHECKING:
@@ -257,9 +257,9 @@ def claim(view: View, obj: Object) -> Verdict:
     if name in known and (known[name] or {}).get("volumeBindingMode") == "WaitForFirstConsumer":
         return done("will be bound when a pod uses it")
     asks = (Ask("events", view.target.namespace), *([Ask("class", name=name)] if name else []))
+    lines = lines_about(obj, view.evidence)
     if name in known and known[name] is None:
-        return pending(phase, Trouble(("class",), _NO_CLASS, f"StorageClass {name} does not exist", asks=asks))
-    lines = tuple(event_lines(view.evidence.events))
+        return pending(phase, Trouble(("class",), _NO_CLASS, f"StorageClass {name} does not exist", lines, asks))
     return pending(phase, Trouble(("unbound",), _CLAIM, "it is not bound to a volume", lines, asks))
 
 
@@ -267,8 +267,8 @@ def _addressed(obj: Object) -> bool:
     return bool((obj.get("status", {}).get("loadBalancer") or {}).get("ingress"))
 
 
-def _unaddressed(view: View) -> Verdict:
-    lines = tuple(event_lines(view.evidence.events))
+def _unaddressed(view: View, obj: Object) -> Verdict:
+    lines = lines_about(obj, view.evidence)
     asks = (Ask("events", view.target.namespace),)
     return pending(
         "no address yet", Trouble(("address",), _ADDRESS, "nobody has given it an address", lines, asks, SUSPICION)
@@ -279,12 +279,12 @@ def service(view: View, obj: Object) -> Verdict:
     """Judge a Service; one of the type LoadBalancer needs an address."""
     if obj["spec"].get("type") != "LoadBalancer" or _addressed(obj):
         return done("reachable")
-    return _unaddressed(view)
+    return _unaddressed(view, obj)
 
 
 def ingress(view: View, obj: Object) -> Verdict:
     """Judge an Ingress, which an ingress controller gives an address."""
-    return done("reachable") if _addressed(obj) else _unaddressed(view)
+    return done("reachable") if _addressed(obj) else _unaddressed(view, obj)
 
 
 def namespace(view: View, obj: Object) -> Verdict:

@@ -266,7 +266,12 @@ def event_time(event: Object) -> str:
     return next((str(each) for each in times if each), "")
 
 
-def event_lines(events: t.Iterable[Object]) -> list[str]:
+def lines_about(obj: Object, evidence: Evidence) -> tuple[str, ...]:
+    """Return what the events of an object say."""
+    return tuple(_event_lines(each for each in evidence.events if _about(each, obj)))
+
+
+def _event_lines(events: t.Iterable[Object]) -> list[str]:
     """Return a line for each different message of some events, the newest first."""
     lines: dict[str, None] = {}
     for event in sorted(events, key=event_time, reverse=True):
@@ -313,7 +318,7 @@ class _Pod:
         node = f" on node {self.spec['nodeName']}" if self.spec.get("nodeName") else ""
         where = f"pod {self.meta['name']}{node}" + (f", {self._called(container)}" if container else "")
         told = {line.partition(":")[0] for line in lines} | _REPEATING
-        events = event_lines(each for each in self.events if each.get("reason") not in told)
+        events = _event_lines(each for each in self.events if each.get("reason") not in told)
         log = [f"log: {line}" for line in self._log(more.get("log"))]
         rule, seen = _second_look(rule, what, self.meta.get("namespace", ""), self.evidence)
         asks = (*more.pop("asks", (self.ask_events,)), *seen)

@@ -403,3 +403,12 @@ def test_failure_of_an_old_replica_set_is_no_cause() -> None:
     failing = replica_set(1)
     failing["status"] = {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: q,"}]}
     assert ready(view(deployment({**COMPLETE, "availableReplicas": 0}), failing, replica_set(2))).cause is None
+
+
+def test_events_of_others_are_no_evidence() -> None:
+    said = [{"message": uid, "reason": "R", "involvedObject": {"uid": uid}} for uid in ("d", "other")]
+    target = Target(Resource("networking.k8s.io/v1", "Ingress", "ingresses"), "n", "demo", uid="d")
+    obj: Object = {"metadata": {"name": "demo", "uid": "d"}, "spec": {}}
+    cause = ready(View(target, obj, True, evidence=Evidence(events=said))).cause
+    assert cause
+    assert cause.evidence == ("event R: d",)
