@@ -19,7 +19,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from ansible_collections.slipway.cloud.plugins.module_utils._image_archive import Config, Source, write_archive
-from ansible_collections.slipway.cloud.plugins.module_utils._image_push import Access, RegistryError, push_image
+from ansible_collections.slipway.cloud.plugins.module_utils._image_push import (
+    Access,
+    RegistryError,
+    push_image,
+    rehearse_push,
+)
 from tests.support.api_server import free_ports
 from tests.support.paths import BUNDLE_BIN
 from tests.support.registry import PASSWORD, USER, write_home
@@ -97,11 +102,16 @@ def test_dry_run_pushes_nothing(registry: Registry, archive: Path) -> None:
         assert push_image(archive, f"{registry.url}/dry", registry.access, dry_run=True)[1]
 
 
-@pytest.mark.parametrize(
+def test_rehearsal_leaves_nothing(registry: Registry) -> None:
+    rehearse_push("worker:1.0", f"{registry.url}/rehearsed", registry.access)
+    assert list(registry.home.rglob("rehearsed/worker/_uploads/*/startedat")) == []
+
+
+REFUSALS = pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"password": "wrong"}, r"refused .* with 401: the user name or the password is wrong or missing"),
-        ({"username": "", "password": ""}, r"refused .* with 401: the user name"),
+        ({"password": "wrong"}, r"refused .* with 401.*: the user name or the password is wrong or missing"),
+        ({"username": "", "password": ""}, r"refused .* with 401.*: the user name"),
         (
             {"ca_path": ""},
             r"The certificate of 127\.0\.0\.1:\d+ is not trusted \(unable to get local issuer certificate\): name",
@@ -109,6 +119,15 @@ def test_dry_run_pushes_nothing(registry: Registry, archive: Path) -> None:
         ({"ca_path": "/nonexistent.pem"}, r"/nonexistent\.pem cannot be used"),
     ],
 )
+
+
+@REFUSALS
+def test_refusals_of_a_rehearsal(registry: Registry, change: dict[str, str], message: str) -> None:
+    with pytest.raises(RegistryError, match=message):
+        rehearse_push("worker:1.0", registry.url, dataclasses.replace(registry.access, **change))
+
+
+@REFUSALS
 def test_refusals(registry: Registry, archive: Path, change: dict[str, str], message: str) -> None:
     with pytest.raises(RegistryError, match=message):
         push_image(archive, registry.url, dataclasses.replace(registry.access, **change))

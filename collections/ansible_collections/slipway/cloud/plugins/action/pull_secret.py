@@ -51,6 +51,8 @@ def settle_secret(client: Client, namespace: str, params: Params, *, dry_run: bo
     login = {key: params[key] for key in ("registry", "username", "password")}
     wanted = secret(params["name"], namespace, **login)
     current = own(read(client, SECRET, namespace, params["name"]))
+    if current is None and dry_run:  # and perhaps its namespace is yet to be made
+        return True
     return cleaned(current) != cleaned(apply(client, SECRET, wanted, dry_run=dry_run))
 
 
@@ -74,8 +76,8 @@ def settle_account(client: Client, namespace: str, params: Params, *, dry_run: b
     wanted, name = params["state"] == "present", params["service_account"]
     account = read(client, SERVICE_ACCOUNT, namespace, name)
     if account is None:  # in a new namespace Kubernetes has not made it yet; it leaves alone what is there
-        if wanted:
-            apply(client, SERVICE_ACCOUNT, account_with(params["name"], name, namespace), dry_run=dry_run)
+        if wanted and not dry_run:
+            apply(client, SERVICE_ACCOUNT, account_with(params["name"], name, namespace), dry_run=False)
         return bool(wanted)
     change = reference_change(account, params["name"], wanted=wanted)
     if change and not dry_run:

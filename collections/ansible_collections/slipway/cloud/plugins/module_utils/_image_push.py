@@ -186,6 +186,11 @@ class Registry:
         digest = _digest(archive.manifest)
         return digest, not self._has("manifests", self._location.tag, digest)
 
+    def rehearse(self) -> None:
+        """Begin an upload and cancel it; RegistryError where that is refused."""
+        url = self._begin_upload()
+        self._request("DELETE", url, accepted=(HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED))
+
     def _has(self, kind: str, reference: str, digest: str) -> bool:
         answer = self._request(
             "HEAD", self._url(kind, reference), headers={"Accept": _MANIFEST}, accepted=(HTTPStatus.NOT_FOUND,)
@@ -193,12 +198,16 @@ class Registry:
         return answer.status == HTTPStatus.OK and answer.headers.get("Docker-Content-Digest", digest) == digest
 
     def _upload(self, archive: Archive, blob: Blob) -> None:
-        started = self._request("POST", self._url("blobs", "uploads/"), body=b"")
-        url = urllib.parse.urljoin(self._location.base, started.headers["Location"])
+        url = self._begin_upload()
         url += ("&" if urllib.parse.urlsplit(url).query else "?") + urllib.parse.urlencode({"digest": blob.digest})
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.member.size)}
         with archive.open(blob) as content:
             self._check(self._request("PUT", url, body=content, headers=headers), blob.digest)
+
+    def _begin_upload(self) -> str:
+        """Return the URL of a new upload."""
+        started = self._request("POST", self._url("blobs", "uploads/"), body=b"")
+        return urllib.parse.urljoin(self._location.base, str(started.headers["Location"]))
 
     def _check(self, answer: _Answer, digest: str) -> None:
         stored = answer.headers.get("Docker-Content-Digest", digest)
@@ -277,7 +286,7 @@ class Registry:
         remedy = _REMEDIES.get(answer.status, "look at its log, or try again later")
         said = f" ({detail})" if detail else ""
         where = f"{self._location.host}/{self._location.repository}"
-        return f"The registry refused {method} on {where} with {answer.status}{said}: {remedy}. The image is not there."
+        return f"The registry refused {method} on {where} with {answer.status}{said}: {remedy}. Nothing was pushed."
 
     def _unreachable(self, reason: object) -> str:
         host = self._location.host
@@ -302,3 +311,8 @@ def push_image(archive: Path, registry: str, access: Access, *, dry_run: bool = 
         repository = Registry(location, access)
         digest, changed = repository.lacks(image) if dry_run else repository.push(image)
     return f"{location.host}/{location.repository}@{digest}", changed
+
+
+def rehearse_push(name: str, registry: str, access: Access) -> None:
+    """See whether an image of this name could be pushed. RegistryError says why not."""
+    Registry(locate(registry, name), access).rehearse()
