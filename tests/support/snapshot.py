@@ -19,7 +19,7 @@ Snapshot = dict[str, list[str]]
 # The kernel's, what is mounted into a VM, logs, caches, and what packaging tools, systemd and Ansible keep.
 IGNORED = re.compile(
     r"^/(dev|proc|sys|tmp|opt/slipway/(bundle|images))/|^/var/(cache|log|tmp|lib/(apt|dpkg|systemd))/"
-    r"|^/run/(log|systemd|udev|user|utmp)(/|$)|^/etc/ld\.so\.cache|^/root/\.ansible|/__pycache__"
+    r"|^/run/(log|systemd|udev|user|utmp)(/|$)|^/etc/ld\.so\.cache|^/(root|home/[^/]+)/\.ansible(/|$)|/__pycache__"
 )
 SESSIONS = re.compile(
     r"session-|user@|user-|run-u\d+|\.device|^(sys|dev)-|^(apt|dpkg)-|systemd-tmpfiles|^run-credentials-"

@@ -35,7 +35,7 @@ from ._minikube import (
     start_flags,
 )
 from ._minikube_cache import plant
-from ._minikube_traces import Traces
+from ._minikube_traces import Traces, holds_contexts
 
 _CLAIM_NAME = "slipway-minikube"
 _CLAIM = {
@@ -78,8 +78,9 @@ class Program:
         self._home = Path(home) if home else Path.home()
         self._record = self._home / ".minikube" / "profiles" / PROFILE / "slipway.json"
         self._cache = self._home / ".minikube" / "cache"
+        self._kubeconfig = Path.home() / ".kube" / "config"
         self._environment = {
-            "KUBECONFIG": str(Path.home() / ".kube" / "config"),
+            "KUBECONFIG": str(self._kubeconfig),
             "MINIKUBE_HOME": str(self._home),
             "MINIKUBE_IN_STYLE": "false",
             "MINIKUBE_WANTUPDATENOTIFICATION": "false",
@@ -93,7 +94,8 @@ class Program:
 
     def kubectl(self, *arguments: str, data: str | None = None) -> tuple[int, str, str]:
         """Run the kubectl of minikube's cache."""
-        return self.ask("kubectl", "--", *arguments, f"--context={PROFILE}", "--namespace=kube-system", data=data)
+        options = (f"--context={PROFILE}", "--namespace=kube-system", f"--cache-dir={self._cache / 'kubectl'}")
+        return self.ask("kubectl", "--", *arguments, *options, data=data)
 
     def act(self, *arguments: str, name: str = "") -> None:
         """Have minikube change something; ``name`` is what that is called. :raises MinikubeError:"""
@@ -145,6 +147,14 @@ class Program:
         """Have programs of Kubernetes in the cache, each of the sha256 that is said. :raises MinikubeError:"""
         for name in plant(seeds, self._cache, version=version, check_mode=self.check_mode):
             self.actions.append(f"seed {name}")
+
+    def remove_empty_kubeconfig(self) -> None:
+        """Remove the kubeconfig if minikube took out all that it held."""
+        if not self._kubeconfig.is_file() or holds_contexts(self._kubeconfig.read_text(encoding="utf-8")):
+            return
+        self.actions.append(f"remove {self._kubeconfig}")
+        if not self.check_mode:
+            self._kubeconfig.unlink()
 
     def unit_is_enabled(self, unit: str) -> bool:
         """Say whether a unit starts with the machine."""
@@ -216,6 +226,7 @@ def ensure_absent(program: Program, *, driver: str) -> Outcome:
     """Have nothing of it. :raises MinikubeError:"""
     if program.status().exists:
         program.act("delete", "--output=json", name="delete")
+        program.remove_empty_kubeconfig()
     if driver == "none":
         Traces(program.system, check_mode=program.check_mode, note=program.actions.append).remove()
     return Outcome(program.actions)

@@ -30,6 +30,11 @@ def bridge_of(conflist: str) -> str:
     return next((plugin["bridge"] for plugin in json.loads(conflist)["plugins"] if "bridge" in plugin), "")
 
 
+def holds_contexts(kubeconfig: str) -> bool:
+    """Whether there is any cluster, context or user in a kubeconfig, as minikube and kubectl write it."""
+    return any(line.startswith("- ") for line in kubeconfig.splitlines())
+
+
 class Traces:
     """Removes them; ``system`` runs a command that changes something, ``note`` takes what else is changed."""
 

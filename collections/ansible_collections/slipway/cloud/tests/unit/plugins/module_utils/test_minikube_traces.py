@@ -10,7 +10,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.slipway.cloud.plugins.module_utils._minikube_traces import Traces, bridge_of, without_aliases
+from ansible_collections.slipway.cloud.plugins.module_utils._minikube_traces import (
+    Traces,
+    bridge_of,
+    holds_contexts,
+    without_aliases,
+)
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -80,3 +85,16 @@ def test_hosts_without_aliases_stays_as_it_is() -> None:
 
 def test_no_bridge() -> None:
     assert bridge_of('{"plugins": [{"type": "ptp"}]}') == ""
+
+
+@pytest.mark.parametrize(
+    ("kubeconfig", "held"),
+    [
+        ("apiVersion: v1\nclusters: null\ncontexts: null\ncurrent-context: \"\"\nkind: Config\nusers: null\n", False),
+        ("clusters: []\ncontexts: []\nusers: []\n", False),
+        ("clusters:\n- cluster:\n    server: https://192.0.2.7:6443\n  name: prod\ncontexts: null\n", True),
+    ],
+    ids=["emptied by minikube", "empty lists", "another cluster"],
+)
+def test_kubeconfig_that_holds_something(kubeconfig: str, held: bool) -> None:
+    assert holds_contexts(kubeconfig) is held
