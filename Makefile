@@ -61,7 +61,8 @@ molecule: dev ## The whole site on VMs of its own, then the live suites (KEEP=1)
 	$(if $(KEEP),,molecule destroy --no-report)
 	molecule test --all $(if $(KEEP),--destroy=never)
 
-bench: dev ## This and kubectl in turns, on the VMs of make up; then 500 clusters on simulated nodes
+bench: dev ## This, kubectl and kubernetes.core in turns, on the VMs of make up; then 500 clusters on simulated nodes
+	@tools/venv $(CACHE)/venv-bench requirements/bench.txt
 	@PYTHONPATH=collections SLIPWAY_VM_SET=$(VM_SET) python -m tests.bench
 	@PYTHONPATH=collections python -m tests.bench.scale
 

@@ -11,14 +11,20 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.bench.contenders import Site
-from tests.bench.measure import Sample, rounds, too_slow
+from tests.bench.contenders import CONTENDERS, MANY, ONE, KubernetesCore, Site
+from tests.bench.measure import Bound, Sample, as_kubectl, rounds, too_slow
+from tests.bench.plot import plot
 from tests.bench.report import page, table
 from tests.support.kubernetes import Kubernetes
 from tests.support.paths import CHECKOUT, RESULTS
 from tests.support.record import commit, today
 
-BOUND = 1.15
+BOUNDS = (
+    *as_kubectl(1.15),
+    Bound("kubernetes.core", "create", 1 / 12, (MANY,)),
+    Bound("kubernetes.core", "delete", 1 / 2, (MANY,)),
+)
+COMMANDS = {(ONE.title, "create"): 3.5}
 
 
 def measure(kubernetes: Kubernetes, count: int) -> list[Sample]:
@@ -28,7 +34,7 @@ def measure(kubernetes: Kubernetes, count: int) -> list[Sample]:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             site = Site(kubernetes, namespace, kubernetes.image("registry.k8s.io/pause"), Path(scratch))
-            for sample in rounds(count, site):
+            for sample in rounds(count, site, contenders=(*CONTENDERS, KubernetesCore())):
                 samples.append(sample)
                 print(
                     f"round {sample.round}: {sample.contender} {sample.step} {sample.case}: {sample.work:.2f} s",
@@ -52,8 +58,8 @@ def environment(kubernetes: Kubernetes, count: int) -> dict[str, str]:
 
 def main() -> int:
     """Return the exit code."""
-    parser = argparse.ArgumentParser(prog="make bench", description="Compare Slipway with kubectl.")
-    parser.add_argument("rounds", nargs="?", type=int, default=7)
+    parser = argparse.ArgumentParser(prog="make bench", description="Compare Slipway with kubectl and kubernetes.core.")
+    parser.add_argument("rounds", nargs="?", type=int, default=5)
     count: int = parser.parse_args().rounds
     kubernetes = Kubernetes()
     samples = measure(kubernetes, count)
@@ -61,9 +67,10 @@ def main() -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     data = {"environment": facts, "samples": [asdict(sample) for sample in samples]}
     (RESULTS / "bench.json").write_text(json.dumps(data, indent=1) + "\n")
-    (CHECKOUT / "docs" / "benchmarks.md").write_text(page(samples, facts, bound=BOUND))
+    plot(samples, RESULTS / "bench.svg")
+    (CHECKOUT / "docs" / "benchmarks.md").write_text(page(samples, facts))
     print(table(samples))
-    slow = too_slow(samples, bound=BOUND)
+    slow = too_slow(samples, bounds=BOUNDS, commands=COMMANDS)
     print(*slow, sep="\n")
     return 1 if slow else 0
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from tests.support.ansible import module
+from tests.support.ansible import module, run
 from tests.support.kubernetes import succeed
+from tests.support.paths import CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +33,10 @@ class Case:
         return [f"bench-{number}" for number in range(self.clusters)]
 
 
-CASES = (Case("1 cluster of 30 pods", 1, 30), Case("20 clusters of 1 pod", 20, 1))
+ONE = Case("1 cluster of 1 pod", 1, 1)
+LARGE = Case("1 cluster of 30 pods", 1, 30)
+MANY = Case("20 clusters of 1 pod", 20, 1)
+CASES = (ONE, LARGE, MANY)
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,39 @@ class Kubectl:
         items = [_deployment(name, case, site) for name in case.names]
         path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
         return path
+
+
+class KubernetesCore:
+    """A loop over `kubernetes.core.k8s`, which waits for one after the other, as playbooks do."""
+
+    name = "kubernetes.core"
+    _ansible = CACHE / "venv-bench" / "bin" / "ansible-playbook"
+
+    def create(self, case: Case, site: Site) -> Timing:
+        """One task, one item a cluster."""
+        return self._run({"state": "present"}, case, site)
+
+    def delete(self, case: Case, site: Site) -> Timing:
+        """The same, in the foreground: so that the pods are gone too."""
+        return self._run({"state": "absent", "delete_options": {"propagationPolicy": "Foreground"}}, case, site)
+
+    def _run(self, options: Object, case: Case, site: Site) -> Timing:
+        loop = [_deployment(name, case, site) for name in case.names]
+        options = {"definition": "{{ item }}", "wait": True, "wait_timeout": 300, **options}
+        play = {"hosts": "localhost", "gather_facts": False, "tasks": [{"kubernetes.core.k8s": options, "loop": loop}]}
+        path = site.scratch / "kubernetes_core.json"
+        path.write_text(json.dumps([play]))
+        env = {"KUBECONFIG": str(site.kubernetes.kubeconfig), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
+        answer = succeed(run([str(self._ansible), str(path)], env=env, timeout=600))
+        return Timing(_task_seconds(answer.output), answer.seconds)
+
+
+def _task_seconds(output: str) -> float:
+    """The seconds of the only task, as Ansible's callback `json` has them."""
+    report, _ = json.JSONDecoder().raw_decode(output[output.index("{\n") :])
+    duration = report["plays"][0]["tasks"][0]["task"]["duration"]
+    began, ended = (datetime.fromisoformat(duration[each]) for each in ("start", "end"))
+    return (ended - began).total_seconds()
 
 
 CONTENDERS: tuple[Contender, ...] = (Slipway(), Kubectl())

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tests.bench.contenders import CASES, CONTENDERS
+from tests.bench.contenders import CASES, CONTENDERS, LARGE, MANY
 from tests.support.calm import calm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tests.bench.contenders import Case, Contender, Site, Timing
 
@@ -49,18 +50,48 @@ def medians(samples: Iterable[Sample], measure: str = "work") -> dict[tuple[str,
     return {key: {name: median(each) for name, each in row.items()} for key, row in values.items()}
 
 
-def too_slow(samples: Sequence[Sample], *, bound: float, overhead: float = 2.0) -> list[str]:
-    """What Slipway did slower than `bound` times kubectl, or with more than `overhead` seconds around its work."""
-    work, command = medians(samples), medians(samples, "command")
+@dataclass(frozen=True)
+class Bound:
+    """Slipway takes at most `factor` times as long as somebody else, with this step of these cases."""
+
+    contender: str
+    step: str
+    factor: float
+    cases: tuple[Case, ...] = CASES
+
+
+def as_kubectl(factor: float) -> tuple[Bound, ...]:
+    """About as fast as kubectl, which does no more than it must."""
+    return tuple(Bound("kubectl", step, factor, (LARGE, MANY)) for step in ("create", "delete"))
+
+
+def too_slow(
+    samples: Sequence[Sample],
+    *,
+    bounds: Iterable[Bound],
+    overhead: float = 2.0,
+    commands: Mapping[tuple[str, str], float] | None = None,
+) -> list[str]:
+    """What breaks a bound, or takes more than `overhead` seconds around its work.
+
+    :param commands: the most seconds of a whole command, by case and step.
+    """
+    work, whole = medians(samples), medians(samples, "command")
+    compared = [
+        (f"{case.title}, {bound.step}: {work[case.title, bound.step]['Slipway']:.2f} s", bound, times)
+        for bound in bounds
+        for case in bound.cases
+        if (times := work.get((case.title, bound.step)))
+    ]
     slow = [
-        f"{case}, {step}: {row['Slipway']:.2f} s, more than {bound:g} times kubectl's {row['kubectl']:.2f} s"
-        for (case, step), row in work.items()
-        if row["Slipway"] > bound * row["kubectl"]
+        f"{what}, more than {bound.factor:.3g} times {bound.contender}'s {times[bound.contender]:.2f} s"
+        for what, bound, times in compared
+        if times["Slipway"] > bound.factor * times[bound.contender]
     ]
     late = [
-        f"{case}, {step}: the command took {row['Slipway']:.2f} s for {work[case, step]['Slipway']:.2f} s of work"
-        for (case, step), row in command.items()
-        if row["Slipway"] > work[case, step]["Slipway"] + overhead
+        f"{case}, {step}: the command took {times['Slipway']:.2f} s for {work[case, step]['Slipway']:.2f} s of work"
+        for (case, step), times in whole.items()
+        if times["Slipway"] > min(work[case, step]["Slipway"] + overhead, (commands or {}).get((case, step), inf))
     ]
     return slow + late
 

@@ -14,35 +14,42 @@ if TYPE_CHECKING:
 PAGE = """\
 # Benchmarks
 
-Slipway and kubectl create and delete the same pods on the same Kubernetes, taking turns in one run. Measured is the
-time from the first request to the API until everything is available, or gone together with its pods; kubectl's includes
-its start. Each step begins when the machine has calmed down from the one before. kubectl runs `apply` and a
-`rollout status` for each cluster, and `delete --cascade=foreground`.
+Slipway, kubectl and `kubernetes.core` create and delete the same pods on the same Kubernetes, taking turns in one run.
+Measured is the time from the first request to the API until everything is available, or gone together with its pods;
+kubectl's includes its start, that of `kubernetes.core` is what Ansible says of its task. Each step begins when the
+machine has calmed down from the one before. kubectl runs `apply` and a `rollout status` for each cluster, and `delete
+--cascade=foreground`; `kubernetes.core.k8s` runs in a loop with `wait`, and deletes in the foreground too.
 
 {environment}
 
 {table}
 
-Medians, in seconds; the ratio is Slipway's time to kubectl's (at most {bound:g}); the last column is the whole
-`ansible` command (at most 2 s more than its work). The data of every round: [results/bench.json](results/bench.json).
-`make bench` writes this page.
+![Seconds to create and to delete, by contender](results/bench.svg)
+
+Medians, in seconds; a ratio is Slipway's time to that of another; the last column is the whole `ansible` command (at
+most 2 s more than its work). The bounds are those of `tests/bench`; the data of every round:
+[results/bench.json](results/bench.json). `make bench` writes this page.
 """
 
 
-def page(samples: Sequence[Sample], environment: Mapping[str, str], *, bound: float) -> str:
+def page(samples: Sequence[Sample], environment: Mapping[str, str]) -> str:
     """The whole page."""
     facts = "\n".join(f"- {name}: {value}" for name, value in environment.items())
-    return PAGE.format(environment=facts, table=table(samples), bound=bound)
+    return PAGE.format(environment=facts, table=table(samples))
 
 
 def table(samples: Sequence[Sample]) -> str:
     """One row a case and step."""
     commands = medians(samples, "command")
+    others = [name for name in dict.fromkeys(sample.contender for sample in samples) if name != "Slipway"]
     rows = [
-        [case, step, *(f"{row[name]:.2f}" for name in row), f"{row['Slipway'] / row['kubectl']:.2f}",
-         f"{commands[case, step]['Slipway']:.2f}"]
+        [
+            *(case, step, f"{row['Slipway']:.2f}"),
+            *(f"{row[name]:.2f}" for name in others),
+            *(f"{row['Slipway'] / row[name]:.2f}" for name in others),
+            f"{commands[case, step]['Slipway']:.2f}",
+        ]
         for (case, step), row in medians(samples).items()
-    ]  # fmt: skip
-    names = list(dict.fromkeys(sample.contender for sample in samples))
-    head = ["case", "step", *names, "ratio", "ansible command"]
+    ]
+    head = ["case", "step", "Slipway", *others, *(f"ratio to {name}" for name in others), "ansible command"]
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])

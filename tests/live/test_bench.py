@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.bench.contenders import Site
-from tests.bench.measure import rounds, too_slow
+from tests.bench.contenders import LARGE, MANY, Site
+from tests.bench.measure import as_kubectl, rounds, too_slow
 from tests.bench.report import table
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_as_fast_as_kubectl(kubernetes: Kubernetes, namespace: str, pause: str, tmp_path: Path) -> None:
-    samples = list(rounds(2, Site(kubernetes, namespace, pause, tmp_path)))
+    samples = list(rounds(2, Site(kubernetes, namespace, pause, tmp_path), cases=(LARGE, MANY)))
     print(table(samples))
     # Looser than in `make bench`: two rounds on a machine that runs the pods as well tell no more.
-    assert too_slow(samples, bound=1.5) == []
+    assert too_slow(samples, bounds=as_kubectl(1.5)) == []
