@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.bench.contenders import CONTENDERS, MANY, ONE, KubernetesCore, Site
+from tests.bench.detection import Lag, lags, too_late
 from tests.bench.measure import Bound, Sample, as_kubectl, rounds, too_slow
 from tests.bench.plot import plot
 from tests.bench.report import page, table
@@ -27,8 +28,8 @@ BOUNDS = (
 COMMANDS = {(ONE.title, "create"): 3.5}
 
 
-def measure(kubernetes: Kubernetes, count: int) -> list[Sample]:
-    """Run the rounds in a namespace of their own, showing each sample."""
+def measure(kubernetes: Kubernetes, count: int) -> tuple[list[Sample], list[Lag]]:
+    """Run the rounds in a namespace of their own, showing each sample, then see how soon a cluster is noticed."""
     namespace = kubernetes.new_namespace()
     samples = []
     try:
@@ -40,9 +41,9 @@ def measure(kubernetes: Kubernetes, count: int) -> list[Sample]:
                     f"round {sample.round}: {sample.contender} {sample.step} {sample.case}: {sample.work:.2f} s",
                     flush=True,
                 )
+            return samples, list(lags(4 * count, site))
     finally:
         kubernetes.kubectl("delete", "namespace", namespace, "--wait=false")
-    return samples
 
 
 def environment(kubernetes: Kubernetes, count: int) -> dict[str, str]:
@@ -62,15 +63,19 @@ def main() -> int:
     parser.add_argument("rounds", nargs="?", type=int, default=5)
     count: int = parser.parse_args().rounds
     kubernetes = Kubernetes()
-    samples = measure(kubernetes, count)
+    samples, seen = measure(kubernetes, count)
     facts = environment(kubernetes, count)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    data = {"environment": facts, "samples": [asdict(sample) for sample in samples]}
+    data = {
+        "environment": facts,
+        "samples": [asdict(sample) for sample in samples],
+        "lags": [asdict(lag) for lag in seen],
+    }
     (RESULTS / "bench.json").write_text(json.dumps(data, indent=1) + "\n")
     plot(samples, RESULTS / "bench.svg")
-    (CHECKOUT / "docs" / "benchmarks.md").write_text(page(samples, facts))
+    (CHECKOUT / "docs" / "benchmarks.md").write_text(page(samples, seen, facts))
     print(table(samples))
-    slow = too_slow(samples, bounds=BOUNDS, commands=COMMANDS)
+    slow = too_slow(samples, bounds=BOUNDS, commands=COMMANDS) + too_late(seen)
     print(*slow, sep="\n")
     return 1 if slow else 0
 
