@@ -33,7 +33,8 @@ most 2 s more than its work). The bounds are those of `tests/bench`; the data of
 [results/bench.json](results/bench.json). `make bench` writes this page.
 
 Of {count} clusters of one pod, each created by a command of its own, 95 % were seen available at most
-{lag.detected:.2f} s after an independent watcher saw them so, and the command had ended at most {lag.ended:.2f} s after it.
+{lag.detected:.2f} s after an independent watcher saw them so, and their commands had ended at most {lag.ended:.2f} s
+after it.
 """
 
 
