@@ -74,7 +74,7 @@ def test_pins_decide_inputs(module_dir: Path, change: str) -> None:
 
 def test_environment_keeps_the_machine_s_own() -> None:
     machine = {"GOFLAGS": "-p=1", "GOPROXY": "https://proxy.example", "GOTOOLCHAIN": "auto", "HOME": "/root"}
-    found = environment(machine, cache=Path("/cache/go"), work=Path("/work"))
+    found = environment(machine, cache=Path("/cache/go"), work=Path("/work"), memory=8 << 30)
     assert {key: found[key] for key in ("GOFLAGS", "GOPROXY", "HOME")} == {
         "GOFLAGS": "-p=1",
         "GOPROXY": "https://proxy.example",
@@ -84,6 +84,7 @@ def test_environment_keeps_the_machine_s_own() -> None:
     assert found["GOCACHE"] == "/cache/go/build"
     assert found["GOTMPDIR"] == "/work/tmp"
     assert found["GOTOOLCHAIN"] == "local"
+    assert found["GOMEMLIMIT"] == "2048MiB"
 
 
 def test_no_go(tmp_path: Path) -> None:
