@@ -58,7 +58,8 @@ class Watcher(threading.Thread):
         super().__init__(daemon=True)
         self._api = client.AppsV1Api(config.new_client_from_config(str(site.kubernetes.kubeconfig)))
         self._namespace = site.namespace
-        self._version = self._api.list_namespaced_deployment(site.namespace).metadata.resource_version
+        listed = self._api.list_namespaced_deployment(site.namespace)
+        self._version = listed.metadata.resource_version if listed.metadata else None
         self.seen = 0.0
 
     def run(self) -> None:

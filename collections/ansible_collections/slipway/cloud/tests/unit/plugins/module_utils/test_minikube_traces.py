@@ -90,7 +90,7 @@ def test_no_bridge() -> None:
 @pytest.mark.parametrize(
     ("kubeconfig", "held"),
     [
-        ("apiVersion: v1\nclusters: null\ncontexts: null\ncurrent-context: \"\"\nkind: Config\nusers: null\n", False),
+        ('apiVersion: v1\nclusters: null\ncontexts: null\ncurrent-context: ""\nkind: Config\nusers: null\n', False),
         ("clusters: []\ncontexts: []\nusers: []\n", False),
         ("clusters:\n- cluster:\n    server: https://192.0.2.7:6443\n  name: prod\ncontexts: null\n", True),
     ],
