@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from tests.support.calm import idle_share, ticks
 from tests.support.kubernetes import succeed
 from tests.support.paths import CHECKOUT
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 # A long answer, which the server has to write and to compress each time; to read it costs little.
 LIST = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-CLIENTS = 4
+CLIENTS = 8
 TICKS = 100  # of a second, in which Linux counts what a process uses
 
 
@@ -40,15 +41,21 @@ class Load:
     kubernetes: Kubernetes
     _used: float = 0.0
     _began: float = field(default_factory=time.monotonic)
+    _ticks: list[int] = field(default_factory=ticks)
 
     def begin(self) -> None:
         """Count from now on."""
-        self._used, self._began = cpu_seconds(self.kubernetes), time.monotonic()
+        self._used, self._began, self._ticks = cpu_seconds(self.kubernetes), time.monotonic(), ticks()
 
     @property
     def cores(self) -> float:
         """How many cores the API server has kept busy since then."""
         return (cpu_seconds(self.kubernetes) - self._used) / (time.monotonic() - self._began)
+
+    @property
+    def idle(self) -> float:
+        """The share of this machine's time that nobody used."""
+        return idle_share(self._ticks)
 
 
 def cpu_seconds(kubernetes: Kubernetes) -> float:

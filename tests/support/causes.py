@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ Object = dict[str, Any]
 
 SOON = 15.0
 PULL_SECRET = "registry"
+CERTIFICATES = "/etc/containerd/certs.d"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def rows(places: Places) -> list[Row]:
         Row("denied", "image_pull_failed", ("(denied)", "pull secret"), container(f"{registry}/demo:1"), SOON),
         Row("resolver", "image_pull_failed", ("(resolver)",), container("registry.invalid/demo:1"), 30),
         Row("refused", "image_pull_failed", ("(connection)",), container(f"{registry.split(':')[0]}:9/demo:1"), 30),
-        Row("silent", "image_pull_failed", ("(connection)",), container(f"{places.silent}/demo:1")),
+        Row("silent", "image_pull_failed", ("(connection)",), container(f"{places.silent}/demo:1"), 30),
         Row("crash", "crash_loop", ("exit code 3", "log: no database"), _run(python, CRASH), spec=STEADY),
         Row("init", "crash_loop", ("init container first", "exit code 4"), _init(python, places.pause)),
         Row(
@@ -275,8 +276,7 @@ def wrong(row: Row, said: Said) -> str:
 @contextmanager
 def places(kubernetes: Kubernetes, home: Path) -> Iterator[Places]:
     """Namespaces in which things go wrong, and a registry that wants a password and has no image."""
-    gateway = kubernetes.layout.gateway
-    with registry(kubernetes, home) as address, socket.create_server((gateway, 0)) as silent:
+    with registry(kubernetes, home) as address, silent(kubernetes) as nobody:
         namespaces = {name: kubernetes.new_namespace() for name in ("open", "full", "strict")}
         try:
             quota = ("create", "quota", "full", "--hard=pods=0", f"--namespace={namespaces['full']}")
@@ -287,7 +287,7 @@ def places(kubernetes: Kubernetes, home: Path) -> Iterator[Places]:
             opened = f"--namespace={namespaces['open']}"
             kubernetes.kubectl("create", "secret", "docker-registry", PULL_SECRET, *login, opened)
             pause, python = (kubernetes.image(name) for name in ("registry.k8s.io/pause", "slipway.local/python-base"))
-            yield Places(namespaces, pause, python, address, f"{gateway}:{silent.getsockname()[1]}")
+            yield Places(namespaces, pause, python, address, nobody)
         finally:
             kubernetes.kubectl("delete", "namespace", *namespaces.values(), "--wait=false")
 
@@ -299,25 +299,45 @@ def registry(kubernetes: Kubernetes, home: Path) -> Iterator[str]:
     (port,) = free_ports(1)
     address = f"{gateway}:{port}"
     write_home(home, address=gateway, port=port)
-    hosts = (
-        f'server = "https://{address}"\n[host."https://{address}"]\nca = "/etc/containerd/certs.d/{address}/ca.crt"\n'
-    )
-    files = {"hosts.toml": hosts, "ca.crt": (home / "ca.crt").read_text()}
-    directory = f"/etc/containerd/certs.d/{address}"
-    script = " && ".join(
-        [f"mkdir -p {directory}", *(f"printf %s '{text}' >{directory}/{name}" for name, text in files.items())]
-    )
-    nodes = [node["metadata"]["name"] for node in kubernetes.items("nodes")]
+    settings = f'ca = "{CERTIFICATES}/{address}/ca.crt"'
     with (home / "log").open("wb") as log:
         command = ["setpriv", "--pdeathsig", "KILL", str(BUNDLE_BIN / "registry"), "serve", str(home / "config.yml")]
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        for node in nodes:
-            succeed(kubernetes.on_node(node, "sh", "-c", script))
-        eventually(lambda: not socket.socket().connect_ex((gateway, port)), within=10, what="the registry")
-        yield address
+        with _known(kubernetes, address, settings, (home / "ca.crt").read_text()):
+            eventually(lambda: not socket.socket().connect_ex((gateway, port)), within=10, what="the registry")
+            yield address
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def silent(kubernetes: Kubernetes) -> Iterator[str]:
+    """Have an address on the bridge at which nobody ever answers: its queue is full. Nodes do not wait long for it."""
+    gateway = kubernetes.layout.gateway
+    with socket.create_server((gateway, 0), backlog=0) as server, ExitStack() as queue:
+        for _place in range(4):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        address = f"{gateway}:{server.getsockname()[1]}"
+        with _known(kubernetes, address, 'dial_timeout = "2s"', ""):
+            yield address
+
+
+@contextmanager
+def _known(kubernetes: Kubernetes, address: str, settings: str, certificate: str) -> Iterator[None]:
+    """Tell containerd of every node about a registry."""
+    directory = f"{CERTIFICATES}/{address}"
+    hosts = f'server = "https://{address}"\n{settings}\n'  # without a host of its own the server is the only one
+    files = {"hosts.toml": hosts, "ca.crt": certificate}
+    writes = [f"printf %s '{text}' >{directory}/{name}" for name, text in files.items()]
+    nodes = [node["metadata"]["name"] for node in kubernetes.items("nodes")]
+    try:
+        for node in nodes:
+            succeed(kubernetes.on_node(node, "sh", "-c", " && ".join([f"mkdir -p {directory}", *writes])))
+        yield
+    finally:
         for node in nodes:
             kubernetes.on_node(node, "rm", "-r", directory)
