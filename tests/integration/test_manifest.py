@@ -305,3 +305,38 @@ def test_module(api: ApiServer, kubeconfig: Path, namespace: str, tmp_path: Path
     assert (gone.code, gone.result["changed"]) == (0, True), gone.output
     with pytest.raises(ApiError, match="404"):
         api.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/a")
+
+
+def test_prune(api: ApiServer, kubeconfig: Path, connected: client.Client, namespace: str) -> None:
+    """What is no longer declared goes; what others declare, or what only carries the label, stays."""
+    manifest.ensure_present(connected, manifest.declared([config_map("theirs")], "other"), OPTIONS)
+    copied = {"name": "copied", "labels": {manifest.DECLARED_BY: "app"}}
+    api.request("POST", f"/api/v1/namespaces/{namespace}/configmaps", {**config_map("copied"), "metadata": copied})
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
+    options = {"namespace": namespace, "declared_by": "app", "prune": True}
+    steps: list[tuple[list[Object], dict[str, str]]] = [
+        ([config_map("a"), config_map("b"), secret], {"a": "created", "b": "created", "s": "created"}),
+        ([config_map("b", x="1")], {"b": "changed", "a": "deleted", "s": "deleted"}),
+        ([config_map("b", x="1")], {"b": "unchanged"}),
+    ]
+    for documents, expected in steps:
+        everything = {**options, "definition": documents}
+        for flags in (["--check"], []):
+            answer = module("manifest", everything, *flags, kubeconfig=kubeconfig)
+            assert {each["name"]: each["action"] for each in answer.result["objects"]} == expected, answer.output
+    left = names(api, f"/api/v1/namespaces/{namespace}/configmaps")
+    assert left == {"b", "theirs", "copied"}
+
+
+def test_an_object_may_have_its_own_time(connected: client.Client) -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}}
+    documents = [{**service, "metadata": {"name": name}} for name in ("slow", "fast")]
+    timeouts = {"slow": 2.0, "fast": 0.5}
+    options = replace(OPTIONS, timeout_of=lambda obj: timeouts[obj["metadata"]["name"]])
+    began = time.monotonic()
+    results = manifest.ensure_present(connected, documents, options)
+    assert 2 <= time.monotonic() - began < 4
+    assert [each.cause and each.cause.summary.partition(" s")[0] for each in results] == [
+        "not done after 2",
+        "not done after 0.5",
+    ]

@@ -87,6 +87,19 @@ def test_many_clusters_in_one_task(kubernetes: Kubernetes, namespace: str, pause
         assert pods(kubernetes, namespace) == expected
 
 
+def test_info(kubernetes: Kubernetes, namespace: str, pause: str) -> None:
+    run_cluster(kubernetes, namespace, image=pause, replicas=2)
+    run_cluster(
+        kubernetes, namespace, name="sick", image="slipway.local/none:1", image_pull_policy="Never", wait_timeout=10
+    )
+    answer = module("cluster_info", {"namespace": namespace}, kubeconfig=kubernetes.kubeconfig)
+    told = {
+        each["name"]: (each["state"], each["available"], each["cause"] is None) for each in answer.result["clusters"]
+    }
+    assert told == {"demo": ("available", 2, True), "sick": ("pending", 0, False)}, answer.output
+    assert answer.result["clusters"][1]["cause"]["code"] == "image_not_found"
+
+
 def test_object_of_another_owner_is_left_alone(kubernetes: Kubernetes, namespace: str, pause: str) -> None:
     kubernetes.kubectl("create", "deployment", "demo", f"--image={pause}", f"--namespace={namespace}")
     before = kubernetes.get("deployment", "demo", f"--namespace={namespace}")

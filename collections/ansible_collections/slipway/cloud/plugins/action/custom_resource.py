@@ -10,10 +10,12 @@ import typing as t
 from dataclasses import replace
 
 from ..module_utils._ansible import Params, client_of
-from ..module_utils._spec import CONNECTION, DOCUMENTS, WAIT, Spec
+from ..module_utils._spec import CONNECTION, DOCUMENTS, RULES, WAIT, Spec
+from ..module_utils.engine import expressions
 from ..module_utils.engine.lifecycle import await_ready, patch, restart, scale
 from ..module_utils.engine.manifest import ensure_absent, ensure_present, ours
-from ..module_utils.engine.workloads import with_replicas
+from ..module_utils.engine.readiness import ready, ready_when
+from ..module_utils.engine.workloads import is_workload, with_replicas
 from ..plugin_utils._documents import checked
 from ..plugin_utils._documents_action import DocumentsAction, told, validate
 
@@ -21,6 +23,7 @@ if t.TYPE_CHECKING:
     from ..module_utils.engine.client import Client
     from ..module_utils.engine.lifecycle import Options, Result
     from ..module_utils.engine.resources import Object
+    from ..module_utils.engine.verdict import Judge
 
 Operation = t.Callable[["Client", list["Object"], "Options"], list["Result"]]
 
@@ -37,6 +40,7 @@ class ActionModule(DocumentsAction):
         **DOCUMENTS,
         "replicas": {"type": "int"},
         "patch": {"type": "dict"},
+        **RULES,
         **CONNECTION,
         **WAIT,
     }
@@ -51,8 +55,21 @@ class ActionModule(DocumentsAction):
         if params["validate"] and params["state"] == "present":
             validate(documents)
         objects = [each.obj for each in documents]
+        options = replace(told(options, documents), family_labels=False, ready=judge_of(params))
         with client_of(params) as client:
-            return operation_of(params)(client, objects, replace(told(options, documents), family_labels=False))
+            return operation_of(params)(client, objects, options)
+
+
+def judge_of(params: Params) -> Judge:
+    """Return what judges objects: custom resources by what the options say of them. :raises InvalidInputError:"""
+    wanted, unwanted = (
+        expressions.checked(expressions.Expression(**each) for each in params[name])
+        for name in ("ready_when", "fail_when")
+    )
+    if not (wanted or unwanted):
+        return ready
+    said = ready_when(wanted, unwanted)
+    return lambda view: (ready if view.target.resource.built_in else said)(view)
 
 
 def operation_of(params: Params) -> Operation:
@@ -70,5 +87,5 @@ def operation_of(params: Params) -> Operation:
 
 def _present(client: Client, objects: list[Object], options: Options, *, replicas: int | None) -> list[Result]:
     if replicas is not None:
-        objects = [with_replicas(each, replicas) for each in objects]
+        objects = [with_replicas(each, replicas) if is_workload(each) else each for each in objects]
     return ensure_present(client, objects, options)

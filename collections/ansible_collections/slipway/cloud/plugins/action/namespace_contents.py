@@ -29,7 +29,7 @@ class ActionModule(LookAction):
         ours: list[Object] = []
         shared: dict[str, list[str]] = {}
         with client_of(params) as client:
-            resources = collections(client)
+            resources = [each for each in collections(client) if each.namespaced]
             for namespace in params["namespaces"]:
                 objects, hidden = contents(client, resources, namespace)
                 mine, foreign = sorted_out(objects)

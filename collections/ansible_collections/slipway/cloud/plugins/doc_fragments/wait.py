@@ -34,13 +34,4 @@ options:
     description: How many requests may be under way at the same time.
     type: int
     default: 8
-  progress:
-    description:
-      - Show every change of state while it happens, a line each, in colour where Ansible's own output has it.
-      - C(executed) is when the API server accepted a change, C(took effect) when it was true of the last pod.
-    type: bool
-    default: true
-  events_path:
-    description: A file to which every change of state is appended while it happens, one JSON object a line.
-    type: path
 """

@@ -76,7 +76,7 @@ def option_problems(params: Params) -> list[str]:
         for name, bound in least.items()
         if name in params and params[name] < bound
     ]
-    if params["impersonate_groups"] and not params["impersonate_user"]:
+    if params.get("impersonate_groups") and not params["impersonate_user"]:
         problems.append("impersonate_groups needs impersonate_user")
     return problems
 

@@ -19,14 +19,27 @@ CONNECTION: Spec = {
     "impersonate_groups": {"type": "list", "elements": "str", "default": []},
 }
 
+TOLD: Spec = {"progress": {"type": "bool", "default": True}, "events_path": {"type": "path"}}
+
 WAIT: Spec = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "float", "default": 300.0},
     "fail_fast": {"type": "str", "choices": ["unrecoverable", "any", "never"], "default": "unrecoverable"},
     "concurrency": {"type": "int", "default": 8},
-    "progress": {"type": "bool", "default": True},
-    "events_path": {"type": "path"},
+    **TOLD,
 }
+
+_EXPRESSIONS: t.Final[dict[str, t.Any]] = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "jsonpath": {"type": "str", "required": True},
+        "operator": {"type": "str", "default": "=="},
+        "value": {"type": "raw"},
+    },
+}
+RULES: Spec = {"ready_when": _EXPRESSIONS, "fail_when": _EXPRESSIONS}
 
 DOCUMENTS: Spec = {
     "definition": {"type": "raw"},

@@ -100,6 +100,7 @@ options:
 extends_documentation_fragment:
   - slipway.cloud.connection
   - slipway.cloud.wait
+  - slipway.cloud.told
   - slipway.cloud.attributes
   - slipway.cloud.attributes.action_group
   - slipway.cloud.attributes.controller

@@ -13,8 +13,7 @@ short_description: Take custom resources through their life, and wait for what e
 description:
   - Creates, changes, scales, restarts and deletes objects from JSON or YAML, custom resources above all. Waits until a
     change has taken effect, not only until the API server has accepted it.
-  - SeldonDeployment and Argo Rollout are known by their own ways; other kinds are judged by the conventions of
-    kstatus.
+  - SeldonDeployment and Argo Rollout are known by their own ways; other kinds by O(ready_when) and O(fail_when).
 options:
   state:
     description:
@@ -28,6 +27,7 @@ options:
   replicas:
     description:
       - The number of replicas for V(scaled); for V(present), instead of what the documents say.
+      - Of V(present) documents only those that run something get it.
       - It is written where the kind takes it from. A SeldonDeployment has it in each predictor that names its own.
     type: int
   patch:
@@ -35,8 +35,10 @@ options:
     type: dict
 extends_documentation_fragment:
   - slipway.cloud.documents
+  - slipway.cloud.rules
   - slipway.cloud.connection
   - slipway.cloud.wait
+  - slipway.cloud.told
   - slipway.cloud.attributes
   - slipway.cloud.attributes.action_group
   - slipway.cloud.attributes.controller
@@ -54,6 +56,17 @@ EXAMPLES = r"""
     namespace: models
     state: scaled
     replicas: 2
+
+- name: Wait for a resource of a kind that nobody here knows
+  slipway.cloud.custom_resource:
+    src: [database.yaml]
+    ready_when:
+      - jsonpath: .status.phase
+        value: Running
+    fail_when:
+      - jsonpath: .status.phase
+        operator: in
+        value: [Failed, Lost]
 
 - name: Delete it, and wait until the last pod is gone
   slipway.cloud.custom_resource:

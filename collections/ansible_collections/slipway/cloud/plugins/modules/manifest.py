@@ -54,6 +54,15 @@ options:
           value:
             description: The value to add, or to put in the place of another.
             type: raw
+  declared_by:
+    description: In whose name the objects are declared, a DNS label. They get it in C(slipway.dev/declared-by).
+    type: str
+  prune:
+    description:
+      - Delete what was declared before in the name of O(declared_by) and is no longer among the documents.
+      - That is done last, and only if all else has succeeded.
+    type: bool
+    default: false
   foreign:
     description:
       - What becomes of objects of the same names that were not made by Slipway. None is ever deleted.
@@ -67,6 +76,7 @@ extends_documentation_fragment:
   - slipway.cloud.documents
   - slipway.cloud.connection
   - slipway.cloud.wait
+  - slipway.cloud.told
   - slipway.cloud.attributes
   - slipway.cloud.attributes.action_group
   - slipway.cloud.attributes.controller
@@ -95,6 +105,12 @@ EXAMPLES = r"""
           - op: add
             path: /spec/template/spec/containers/0/args/-
             value: --log-level=warn
+
+- name: Apply a directory, and delete what is no longer in it
+  slipway.cloud.manifest:
+    src: [app]
+    declared_by: app
+    prune: true
 
 - name: Delete everything that a template declares
   slipway.cloud.manifest:

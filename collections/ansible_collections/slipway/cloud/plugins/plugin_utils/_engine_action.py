@@ -10,6 +10,7 @@ it runs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import typing as t
@@ -24,12 +25,14 @@ from ..module_utils._ansible import event_log, option_problems, options_of, refu
 from ..module_utils._report import failure, summary
 from ..module_utils.engine.errors import EngineError
 from ..module_utils.engine.progress import to_all
+from ..module_utils.engine.resources import title
 from ._terminal import Terminal
 
 if t.TYPE_CHECKING:
     from ..module_utils._ansible import Params
     from ..module_utils._spec import Spec
     from ..module_utils.engine.lifecycle import Options, Result
+    from ..module_utils.engine.progress import Event, Listener
 
 
 class EngineAction(ActionBase):
@@ -58,6 +61,17 @@ class EngineAction(ActionBase):
             return result | self.work(params)
         except EngineError as error:
             return result | {"failed": True, "changed": False, "msg": str(error), "code": error.code}
+
+    @contextlib.contextmanager
+    def listening(self, params: Params) -> t.Iterator[Listener]:
+        """Log and show events, as the options say, and warn of what is to be known in any case."""
+        with event_log(params["events_path"]) as log:
+            shown = [Terminal(self._display.display).show] if params["progress"] else []
+            yield to_all([log, self._warn, *shown])
+
+    def _warn(self, event: Event) -> None:
+        if event.stage == "warning":
+            self._display.warning(f"{title(event.kind, event.name, event.namespace)}: {event.message}")
 
     def _params(self) -> Params:
         """Return the options, checked, with their defaults, as plain JSON: without the tags of Ansible's values."""
@@ -99,8 +113,7 @@ class LifecycleAction(EngineAction):
     def work(self, params: Params) -> dict[str, t.Any]:
         """Operate, tell of it and report; what has failed does not hide what has succeeded."""
         check_mode: bool = self._task.check_mode
-        with event_log(params["events_path"]) as log:
-            listener = to_all([log, Terminal(self._display.display).show]) if params["progress"] else log
+        with self.listening(params) as listener:
             results = self.operate(params, options_of(params, check_mode=check_mode, listener=listener))
         outcome = {**summary(results), **self.report(results, waited=params["wait"] and not check_mode)}
         message = failure(results, noun=self.noun)

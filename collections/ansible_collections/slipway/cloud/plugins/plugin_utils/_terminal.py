@@ -32,9 +32,9 @@ class Terminal:
         self._shown: dict[tuple[str, str, str], tuple[str, str]] = {}
 
     def show(self, event: Event) -> None:
-        """Show an event, unless it is one of counts alone."""
+        """Show an event, unless it is one of counts alone, or a warning, which is shown in any case."""
         key, state = (event.kind, event.namespace, event.name), (event.stage, event.message)
-        if self._shown.get(key) == state:
+        if self._shown.get(key) == state or event.stage == "warning":
             return
         self._shown[key] = state
         setting = constants.config.get_config_value

@@ -215,6 +215,13 @@ def _json(response: urllib3.BaseHTTPResponse, action: str) -> Json:
         ) from error
 
 
+class Answer(t.NamedTuple):
+    """What somebody behind the API server's proxy answered."""
+
+    status: int
+    data: bytes
+
+
 class Stream:
     """The answer to a watch: bytes as they arrive."""
 
@@ -372,6 +379,21 @@ class Client:
         if error.status not in _RETRY_STATUS or error.code == "webhook_unavailable":
             return None
         return error.retry_after or delay * random.uniform(0.5, 1.0)
+
+    def relay(
+        self, method: str, path: str, *, action: str, headers: t.Mapping[str, str], data: bytes | None = None
+    ) -> Answer:
+        """Send one request to somebody behind the API server's proxy, once, and return the answer, whatever it is.
+
+        :raises UnreachableError: if there is none.
+        """
+        timeout = self._connection.request_timeout
+        request = _Request(method, path, action, {}, headers, data, read_timeout=timeout)
+        try:
+            response = self._exchange(request, self._pool.of(self._login), self._login)
+        except (http_errors.HTTPError, OSError) as error:
+            raise _unreachable(error, self.server) from error
+        return Answer(response.status, response.data)
 
     def send(self, request: _Request, pool: _Pool) -> urllib3.BaseHTTPResponse:
         """Send a request once, or twice where new credentials help. Who is no Channel uses request()."""

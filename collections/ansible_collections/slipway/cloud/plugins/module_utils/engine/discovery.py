@@ -31,7 +31,7 @@ def find(client: Client, api_version: str, kind: str) -> Resource | None:
 
 
 def collections(client: Client) -> list[Resource]:
-    """Return every resource in namespaces that can be listed, in the version that the server prefers."""
+    """Return every resource that can be listed, in the version that the server prefers."""
     groups = client.get("/apis", action="ask for the groups of the API")["groups"]
     versions = ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups)]
     answers = [client.get(_path(version), action=f"ask for the kinds of {version}") for version in versions]
@@ -39,7 +39,6 @@ def collections(client: Client) -> list[Resource]:
         resource
         for answer in answers
         for resource in resources_in({**answer, "resources": [e for e in answer["resources"] if "list" in e["verbs"]]})
-        if resource.namespaced
     ]
 
 

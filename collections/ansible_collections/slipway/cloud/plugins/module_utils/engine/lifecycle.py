@@ -39,7 +39,7 @@ from .resources import (
 )
 from .tracker import Outcome, Tracker
 from .verdict import FailFast, Judge, State, Target, Verdict, failing_fast
-from .workloads import replicas_of, restarted
+from .workloads import WORKLOADS, replicas_of, restarted
 
 if t.TYPE_CHECKING:
     from .client import Client
@@ -57,7 +57,6 @@ _DESCENDANTS: dict[tuple[str, str], tuple[Resource, ...]] = {
     SELDON_DEPLOYMENT: (DEPLOYMENT, REPLICA_SET, POD),
     ROLLOUT: (REPLICA_SET, POD),
 }
-_WORKLOADS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "Pod", "CronJob"})
 _SHARED_ERRORS = ("api_unreachable", "unauthorized", "forbidden", "namespace_missing", "namespace_terminating")
 _MAX_SELECTOR_VALUES = 40  # beyond that a URL grows too long: the stream then shows all that is ours
 
@@ -189,7 +188,7 @@ def rank(resource: Resource) -> int:
         return 0
     if not resource.built_in:
         return 3
-    return 2 if resource.kind in _WORKLOADS else 1
+    return 2 if resource.kind in WORKLOADS else 1
 
 
 def _jobs(client: Client, objects: t.Sequence[Object], options: Options) -> list[_Job]:

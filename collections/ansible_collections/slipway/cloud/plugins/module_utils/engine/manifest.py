@@ -9,14 +9,17 @@ that is still to be made, it cannot judge yet.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from .apply import FIELD_MANAGER, declares
 from .diagnosis import Cause
-from .discovery import await_kinds, find
-from .errors import EngineError
+from .discovery import await_kinds, collections, find
+from .errors import EngineError, ForbiddenError
 from .lifecycle import FOUNDATION, Action, Options, Result, rank
 from .lifecycle import ensure_absent as _ensure_absent
 from .lifecycle import ensure_present as _ensure_present
@@ -24,8 +27,12 @@ from .resources import MANAGED_BY, OURS, Object, object_key
 
 if t.TYPE_CHECKING:
     from .client import Client
+    from .resources import Resource
 
 Kind = tuple[str, str]  # apiVersion and kind
+
+DECLARED_BY = "slipway.dev/declared-by"
+_LABEL = ("metadata", "labels", DECLARED_BY)
 
 _LAYERS = ((3,), (2, 1), (0,))  # ranks that are deleted together
 
@@ -115,6 +122,51 @@ def ensure_absent(client: Client, documents: t.Sequence[Object], options: Option
         if any(each.cause for each in results):
             break
     return results
+
+
+def declared(documents: t.Iterable[Object], by: str) -> list[Object]:
+    """Return the documents with the label that notes in whose name they are declared."""
+    return [
+        {
+            **each,
+            "metadata": {**each["metadata"], "labels": {**(each["metadata"].get("labels") or {}), DECLARED_BY: by}},
+        }
+        for each in documents
+    ]
+
+
+def prune(client: Client, by: str, results: t.Sequence[Result], options: Options | None = None) -> list[Result]:
+    """Delete what was declared in that name and is not among the results, and wait until it is gone.
+
+    What merely has the label is left alone: controllers copy labels, as from a Service to its EndpointSlices.
+    """
+    options = options or Options()
+    kept = {each.uid for each in results}
+    namespaces = {each.namespace for each in results} - {""} | {client.namespace}
+
+    def operation() -> list[Result]:
+        with ThreadPoolExecutor(options.concurrency) as pool:
+            lists = pool.map(lambda each: _labelled(client, each, by, namespaces), collections(client))
+        found = {obj["metadata"]["uid"]: obj for objects in lists for obj in objects}
+        surplus = [obj for uid, obj in found.items() if uid not in kept and declares(obj, FIELD_MANAGER, *_LABEL)]
+        return ensure_absent(client, surplus, options)
+
+    name = {"apiVersion": "", "kind": "What", "metadata": {"name": f"was declared by {by}"}}
+    return _reported([name], operation)
+
+
+def _labelled(client: Client, resource: Resource, by: str, namespaces: t.Iterable[str]) -> list[Object]:
+    """Return the objects of a kind with the label; where not all may be listed, those of some namespaces."""
+    query, action = {"labelSelector": f"{DECLARED_BY}={by}"}, f"list {resource.plural}"
+    kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+    try:
+        items = client.get(resource.path(), query, action=action)["items"]
+    except ForbiddenError:
+        items = []
+        for namespace in namespaces if resource.namespaced else ():
+            with contextlib.suppress(ForbiddenError):  # who may not list them has hardly made any
+                items += client.get(resource.path(namespace), query, action=action)["items"]
+    return [{**item, **kind} for item in items]
 
 
 def _reported(documents: t.Sequence[Object], operation: t.Callable[[], list[Result]]) -> list[Result]:

@@ -13,7 +13,16 @@ from dataclasses import asdict, dataclass, field
 from .resources import title
 
 Stage = t.Literal[
-    "applied", "waiting", "scheduled", "started", "available", "object_gone", "pods_gone", "failed", "warning"
+    "applied",
+    "waiting",
+    "scheduled",
+    "started",
+    "available",
+    "object_gone",
+    "pods_gone",
+    "failed",
+    "warning",
+    "answered",
 ]
 Milestone = t.Literal["", "executed", "took effect", "failed"]
 """What everybody waits for: accepted by the API server, then true in the Kubernetes, or never."""

@@ -68,6 +68,7 @@ REPLICA_SET = Resource("apps/v1", "ReplicaSet", "replicasets")
 POD = Resource("v1", "Pod", "pods")
 SECRET = Resource("v1", "Secret", "secrets")
 CONFIG_MAP = Resource("v1", "ConfigMap", "configmaps")
+SERVICE = Resource("v1", "Service", "services")
 SERVICE_ACCOUNT = Resource("v1", "ServiceAccount", "serviceaccounts")
 NAMESPACE = Resource("v1", "Namespace", "namespaces", namespaced=False)
 NODE = Resource("v1", "Node", "nodes", namespaced=False)
@@ -80,7 +81,7 @@ ROLLOUT = ("argoproj.io", "Rollout")
 
 KNOWN = {
     (each.api_version, each.kind): each
-    for each in (DEPLOYMENT, REPLICA_SET, POD, SECRET, SERVICE_ACCOUNT, NAMESPACE, NODE)
+    for each in (DEPLOYMENT, REPLICA_SET, POD, SECRET, SERVICE, SERVICE_ACCOUNT, NAMESPACE, NODE)
 }
 
 

@@ -11,13 +11,22 @@ from __future__ import annotations
 import copy
 import typing as t
 
-from .resources import ROLLOUT, SELDON_DEPLOYMENT
+from .resources import BUILT_IN_GROUPS, ROLLOUT, SELDON_DEPLOYMENT
 
 if t.TYPE_CHECKING:
     from .resources import Object
 
+WORKLOADS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "Pod", "CronJob"})
+"""Those of Kubernetes' own kinds that run something."""
+
 _REPLICAS = "/spec/replicas"
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+
+
+def is_workload(obj: Object) -> bool:
+    """Whether an object is there to run something, as far as can be told: any custom resource may be."""
+    group, kind = _kind(obj)
+    return group not in BUILT_IN_GROUPS or kind in WORKLOADS
 
 
 def replica_places(obj: Object) -> list[str]:
