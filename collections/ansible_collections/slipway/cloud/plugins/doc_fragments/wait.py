@@ -30,6 +30,13 @@ options:
     type: str
     choices: [unrecoverable, any, never]
     default: unrecoverable
+  patience:
+    description:
+      - Seconds that a trouble may stand before it counts as fatal, by the code of its cause, where the default does not
+        suit.
+      - An autoscaler may bring the node of a C(node_label_missing) in some minutes.
+    type: dict
+    default: {}
   concurrency:
     description: How many requests may be under way at the same time.
     type: int

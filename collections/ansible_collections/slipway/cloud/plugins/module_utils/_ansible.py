@@ -63,9 +63,18 @@ def options_of(params: Params, *, check_mode: bool, listener: Listener) -> Optio
         timeout=params["wait_timeout"],
         concurrency=params["concurrency"],
         fail_fast=params["fail_fast"],
+        patience=_seconds(params["patience"]),
         dry_run=check_mode,
         listener=listener,
     )
+
+
+def _seconds(patience: t.Mapping[str, t.Any]) -> dict[str, float]:
+    """Return the seconds by code of a cause. :raises InvalidInputError:"""
+    try:
+        return {code: float(value) for code, value in patience.items()}
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError([f"patience takes seconds by the code of a cause: {error}"]) from error
 
 
 def option_problems(params: Params) -> list[str]:

@@ -25,6 +25,7 @@ WAIT: Spec = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "float", "default": 300.0},
     "fail_fast": {"type": "str", "choices": ["unrecoverable", "any", "never"], "default": "unrecoverable"},
+    "patience": {"type": "dict", "default": {}},
     "concurrency": {"type": "int", "default": 8},
     **TOLD,
 }

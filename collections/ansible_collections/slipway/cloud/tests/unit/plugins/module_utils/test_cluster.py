@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.slipway.cloud.plugins.module_utils._ansible import option_problems, texts
+from ansible_collections.slipway.cloud.plugins.module_utils._ansible import option_problems, options_of, texts
 from ansible_collections.slipway.cloud.plugins.module_utils._cluster import (
     clusters_among,
     items_of,
@@ -24,6 +24,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.cluster impor
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Cause
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import InvalidInputError
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.lifecycle import Action, Result
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.progress import ignore
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.verdict import State, Verdict
 
 EMPTY = dict.fromkeys(("namespace", "image", "image_pull_policy", "replicas", "command", "args"))
@@ -135,3 +136,11 @@ def test_standing(verdict: Verdict, state: str, code: str | None) -> None:
     told = standing({**obj, "status": {"availableReplicas": 1}}, verdict)
     assert (told["state"], told["cause"] and told["cause"]["code"], told["summary"]) == (state, code, verdict.summary)
     assert (told["replicas"], told["available"], told["image"], told["created"]) == (2, 1, "i", "T")
+
+
+def test_patience() -> None:
+    params = {"wait": True, "wait_timeout": 1.0, "concurrency": 1, "fail_fast": "any"}
+    options = options_of({**params, "patience": {"node_label_missing": "300"}}, check_mode=False, listener=ignore)
+    assert options.patience == {"node_label_missing": 300.0}
+    with pytest.raises(InvalidInputError, match="patience takes seconds by the code of a cause"):
+        options_of({**params, "patience": {"crash_loop": "long"}}, check_mode=False, listener=ignore)
