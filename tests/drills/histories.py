@@ -22,13 +22,13 @@ def steps() -> dict[str, Callable[[], str]]:
 
 
 def part(count: int) -> str:
-    """Live through so many histories within their share of the minutes; return by which seed."""
+    """Live through so many histories within their share of the minutes of one core; return by which seed."""
     seed = secrets.randbelow(1 << 32)
-    began = time.monotonic()
+    began = time.process_time()  # other work on the machine is none of its business
     try:
         run(count, seed)
     except Exception as error:  # Hypothesis raises several at once as a group
         raise AssertionError(f"seed {seed}: {error}") from error
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began
     assert seconds <= MINUTES * 60 / PARTS, f"{count} histories took {seconds:.0f} s"
-    return f"{count} histories, seed {seed}, 0 wrong verdicts"
+    return f"{count} histories, seed {seed}, {seconds:.0f} s of one core, 0 wrong verdicts"
