@@ -94,8 +94,7 @@ class Program:
 
     def kubectl(self, *arguments: str, data: str | None = None) -> tuple[int, str, str]:
         """Run the kubectl of minikube's cache."""
-        options = (f"--context={PROFILE}", "--namespace=kube-system", f"--cache-dir={self._cache / 'kubectl'}")
-        return self.ask("kubectl", "--", *arguments, *options, data=data)
+        return self.ask("kubectl", "--", *arguments, f"--context={PROFILE}", "--namespace=kube-system", data=data)
 
     def act(self, *arguments: str, name: str = "") -> None:
         """Have minikube change something; ``name`` is what that is called. :raises MinikubeError:"""
