@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import itertools
 import json
 import ssl
@@ -80,6 +81,23 @@ def actions(results: list[Result]) -> dict[str, str]:
 
 def names(api: ApiServer, path: str) -> set[str]:
     return {each["metadata"]["name"] for each in api.request("GET", path)["items"]}
+
+
+def test_namespace_of_the_client_may_be_among_the_documents(kubeconfig: Path, group: str) -> None:
+    name = f"own-{group.partition('.')[0]}"
+    place: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    with client.connect(client.Connection(kubeconfig=str(kubeconfig), namespace=name)) as connected:
+        results = manifest.ensure_present(connected, [config_map("settings"), place], OPTIONS)
+    assert actions(results) == {f"Namespace {name}": "created", "ConfigMap settings": "created"}
+
+
+def test_definition_may_gain_what_the_documents_need(connected: client.Client, group: str) -> None:
+    first = definition(group)
+    manifest.ensure_present(connected, [first], OPTIONS)
+    second = copy.deepcopy(first)
+    second["spec"]["versions"].append({**first["spec"]["versions"][0], "name": "v2", "storage": False})
+    results = manifest.ensure_present(connected, [{**thing(group), "apiVersion": f"{group}/v2"}, second], OPTIONS)
+    assert actions(results) == {f"CustomResourceDefinition things.{group}": "changed", "Thing one": "created"}
 
 
 def test_order_is_found_whatever_the_documents_is(api: ApiServer, connected: client.Client, group: str) -> None:

@@ -29,9 +29,15 @@ def items_of(params: Item) -> list[Item]:
     if params["clusters"] is None:
         return [params]
     return [
-        {key: params[key] if value in (None, {}) else value for key, value in item.items()}
-        for item in params["clusters"]
+        {key: value if _is_given(value) else params[key] for key, value in item.items()} for item in params["clusters"]
     ]
+
+
+def _is_given(value: t.Any) -> bool:
+    """Whether an item says anything itself: of an option with suboptions the empty ones have been filled in."""
+    if isinstance(value, dict):
+        return any(each != {} for each in value.values())
+    return value is not None
 
 
 def _cluster(item: Item, *, namespace: str, problems: list[str]) -> Cluster:

@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
     from .engine.resources import Object
 
 _HIDDEN = "(hidden)"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _IN_FULL = 3
 
 
@@ -54,13 +55,14 @@ def _diff(result: Result) -> dict[str, t.Any]:
 
 
 def shown(obj: Object) -> Object:
-    """Return an object as it may be shown: a Secret without what it holds."""
+    """Return an object as it may be shown: a Secret without what it holds, or has held when kubectl applied it."""
     if obj.get("kind") != "Secret":
         return obj
-    return {
-        key: dict.fromkeys(value, _HIDDEN) if key in ("data", "stringData") and value else value
-        for key, value in obj.items()
-    }
+    hidden: Object = {key: dict.fromkeys(obj[key], _HIDDEN) for key in ("data", "stringData") if obj.get(key)}
+    annotations = obj.get("metadata", {}).get("annotations", {})
+    if _LAST_APPLIED in annotations:
+        hidden["metadata"] = {**obj["metadata"], "annotations": {**annotations, _LAST_APPLIED: _HIDDEN}}
+    return {**obj, **hidden}
 
 
 def failure(results: t.Sequence[Result], *, noun: str = "") -> str:

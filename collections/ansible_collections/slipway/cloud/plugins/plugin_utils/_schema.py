@@ -35,15 +35,16 @@ def schema_problems(obj: Object) -> list[str]:
     except schemas.SchemaNotFoundError:
         return []
     except schemas.ValidationError as error:
-        return [explained(error)]
+        return [explained(error, secret=obj["kind"] == "Secret")]
     return []
 
 
-def explained(error: t.Any) -> str:
-    """Return a jsonschema.ValidationError as where, what and what to do."""
+def explained(error: t.Any, *, secret: bool = False) -> str:
+    """Return a jsonschema.ValidationError as where, what and what to do; of a ``secret`` without its value."""
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
     if error.validator != "additionalProperties":
-        return ": ".join(filter(None, (where, error.message)))
+        said = f"it is not of {error.validator} {error.validator_value!r}" if secret else error.message
+        return ": ".join(filter(None, (where, said)))
     known = error.schema["properties"]
     told = [_unknown(name, known) for name in error.instance if name not in known]
     return f"{where or 'the top level'}: {'; '.join(told)}"

@@ -60,8 +60,9 @@ def seldon_deployment(view: View, obj: Object) -> Verdict:
     children = living(view.of_kind("Deployment"))
     parts = [_part(view, each, children) for each in _components(obj)]
     others = [_child(view, each) for each in children]
-    troubles = [trouble for verdict in others for trouble in verdict.troubles]
     lagging = [summary for summary in parts if summary]
+    # A Deployment that is not as declared yet may be mended by what is to come.
+    troubles = [] if lagging else [trouble for verdict in others for trouble in verdict.troubles]
     if status.get("state") == "Failed":
         what = f"its operator says Failed: {status.get('description') or 'without a reason'}"
         troubles.append(Trouble(("state",), _REFUSED, what))
@@ -71,7 +72,7 @@ def seldon_deployment(view: View, obj: Object) -> Verdict:
         if verdict.state is not State.DONE
     ]
     broken = next((each for each in others if each.state is State.FAILED), None)
-    if broken:
+    if broken and not lagging:
         return broken
     if lagging or unready or not children:
         return pending("; ".join(lagging + unready) or "no Deployment of it yet", *troubles)

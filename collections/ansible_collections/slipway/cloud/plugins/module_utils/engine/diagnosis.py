@@ -104,8 +104,8 @@ class Trouble:
 
 def condition(obj: Object, kind: str) -> Object:
     """Return the condition of that type, or an empty one."""
-    conditions = obj.get("status", {}).get("conditions") or []
-    return next((entry for entry in conditions if entry["type"] == kind), {})
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return next((entry for entry in conditions if entry.get("type") == kind), {})
 
 
 def container_statuses(pod: Object) -> list[Object]:

@@ -136,7 +136,8 @@ def deployment(view: View, obj: Object) -> Verdict:
         stage for stage, number in (("scheduled", scheduled), ("started", started)) if seen and number >= wanted
     )
     summary = progress(wanted=wanted, updated=updated, total=total, available=available, observed=seen)
-    troubles = replica_set_troubles(view, newest, others=total > updated)
+    # Until the controller has seen the change, the newest pods are still those that the change may mend.
+    troubles = replica_set_troubles(view, newest, others=total > updated) if seen else []
     troubles += _late(obj, troubles) if seen else []
     return Verdict(State.PENDING, summary, reached, counts=counts, troubles=tuple(troubles))
 
@@ -172,7 +173,9 @@ def stateful_set(view: View, obj: Object) -> Verdict:
     kept = int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
     to_update = 0 if strategy.get("type") == "OnDelete" else max(0, wanted - kept)
     seen = observed(view, obj)
-    if seen and updated >= to_update and total == wanted and available >= wanted:
+    if not seen:
+        return pending(UNSEEN)
+    if updated >= to_update and total == wanted and available >= wanted:
         return done(f"{available} of {wanted} replicas available")
     revision = status.get("updateRevision")
     newest = [

@@ -79,19 +79,24 @@ def ensure_present(client: Client, documents: t.Sequence[Object], options: Optio
     if any(each.cause for each in results):
         return results + [_result(each, "none") for each in others]
     needed = defined_kinds(foundation) & {kind_of(each) for each in others}
-    await_kinds(client, needed, deadline=started + options.timeout)
-    options = replace(_from_now(options, started), rehearsed=True)
-    return results + _reported(others, lambda: _ensure_present(client, others, options))
+
+    def second_stage() -> list[Result]:
+        await_kinds(client, needed, deadline=started + options.timeout)
+        return _ensure_present(client, others, replace(_from_now(options, started), rehearsed=True))
+
+    return results + _reported(others, second_stage)
 
 
 def _rehearse(client: Client, foundation: list[Object], others: list[Object], options: Options) -> list[Result]:
-    """Return what would be done; what stands on something that is not there yet would be created."""
+    """Return what would be done; what stands on something that is yet to be made, or changed, would be created."""
     results = _ensure_present(client, foundation, options)
-    new = [each for each, result in zip(foundation, results, strict=True) if result.action == "created"]
-    namespaces, kinds = {each["metadata"]["name"] for each in new if each["kind"] == "Namespace"}, defined_kinds(new)
+    pending = [each for each, result in zip(foundation, results, strict=True) if result.changed]
+    kinds = defined_kinds(pending)
+    namespaces = {result.name for result in results if result.kind == "Namespace" and result.action == "created"}
 
     def can_be_judged(document: Object) -> bool:
-        return object_key(document)[0] not in namespaces and kind_of(document) not in kinds
+        namespace = object_key(document)[0] or client.namespace
+        return namespace not in namespaces and kind_of(document) not in kinds
 
     judged = _ensure_present(client, [each for each in others if can_be_judged(each)], options)
     return results + judged + [_result(each, "created", after=each) for each in others if not can_be_judged(each)]
@@ -118,9 +123,10 @@ def ensure_absent(client: Client, documents: t.Sequence[Object], options: Option
     for layer in _LAYERS:
         chosen = [document for document, resource in there if rank(resource) in layer]
         now = _from_now(options, started)
-        results += _reported(chosen, functools.partial(_ensure_absent, client, chosen, now))
         if any(each.cause for each in results):
-            break
+            results += [_result(document, "none") for document in chosen]
+        else:
+            results += _reported(chosen, functools.partial(_ensure_absent, client, chosen, now))
     return results
 
 

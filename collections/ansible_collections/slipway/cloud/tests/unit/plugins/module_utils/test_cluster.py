@@ -49,6 +49,13 @@ def test_clusters_inherit_what_they_do_not_name(clusters: t.Any, expected: t.Any
     assert found == expected
 
 
+def test_suboptions_that_were_filled_in_are_inherited_too() -> None:
+    of_the_task, own = {"limits": {"cpu": "1"}}, {"requests": {"cpu": "1m"}, "limits": {}}
+    clusters = [item(name="a", resources={"requests": {}, "limits": {}}), item(name="b", resources=own)]
+    params = item(name="task", resources=of_the_task, clusters=clusters)
+    assert [each["resources"] for each in items_of(params)] == [of_the_task, own]
+
+
 @pytest.mark.parametrize(("own", "expected"), [(None, "context"), ("mine", "mine")])
 def test_namespace(own: str | None, expected: str) -> None:
     [obj] = objects_of([item(namespace=own)], state="absent", namespace="context")

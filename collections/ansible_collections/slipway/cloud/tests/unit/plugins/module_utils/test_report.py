@@ -14,6 +14,8 @@ from ansible_collections.slipway.cloud.plugins.module_utils._report import failu
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Cause
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.lifecycle import Result
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
 
 @pytest.mark.parametrize(
     ("obj", "expected"),
@@ -24,6 +26,10 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.lifecycle imp
             {"kind": "Secret", "data": {"a": "(hidden)"}, "type": "x"},
         ),
         ({"kind": "Secret", "stringData": {"a": "b"}}, {"kind": "Secret", "stringData": {"a": "(hidden)"}}),
+        (
+            {"kind": "Secret", "metadata": {"annotations": {LAST_APPLIED: '{"data": {"a": "b"}}', "x": "y"}}},
+            {"kind": "Secret", "metadata": {"annotations": {LAST_APPLIED: "(hidden)", "x": "y"}}},
+        ),
         ({}, {}),
     ],
 )

@@ -46,6 +46,13 @@ def test_wrong(obj: Object, message: str) -> None:
     assert re.match(message, problem), problem
 
 
+def test_value_in_a_secret_is_not_told() -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "stringData": {"pin": 123456}}
+    [problem] = schema_problems(secret)
+    assert problem.startswith("stringData.pin: it is not of type ")
+    assert "123456" not in problem
+
+
 @pytest.mark.parametrize(
     "obj",
     [

@@ -88,6 +88,14 @@ def test_status_of_an_earlier_generation_says_nothing_of_the_present_one(generat
     assert ready(view(obj)).state is state
 
 
+@pytest.mark.parametrize(("generation", "code"), [(2, "image_pull_failed"), (3, None)])
+def test_trouble_that_the_change_may_mend_is_no_cause(generation: int, code: str | None) -> None:
+    obj = deployment({**COMPLETE, "availableReplicas": 0})
+    obj["metadata"]["generation"] = generation
+    cause = ready(view(obj, replica_set(2), pod("bad", state="waiting"))).cause
+    assert (cause and cause.code) == code
+
+
 def test_object_that_is_being_deleted_will_not_become_ready() -> None:
     obj = deployment(COMPLETE)
     obj["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
@@ -325,6 +333,12 @@ def test_pods_of_an_older_revision_are_no_cause() -> None:
     cause = judged("apps/v1", "StatefulSet", {"replicas": 3}, status, old, new).cause
     assert cause
     assert cause.evidence[0] == "pod new, container main"
+
+
+def test_pods_of_a_stateful_set_that_the_change_may_mend_are_no_cause() -> None:
+    old = pod("old", owner="d", state="waiting", labels={"controller-revision-hash": "old"})
+    status = {**MANY, "observedGeneration": 1, "availableReplicas": 0, "updateRevision": "old"}
+    assert judged("apps/v1", "StatefulSet", {"replicas": 3}, status, old).cause is None
 
 
 @pytest.mark.parametrize(
