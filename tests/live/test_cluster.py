@@ -87,6 +87,13 @@ def test_many_clusters_in_one_task(kubernetes: Kubernetes, namespace: str, pause
         assert pods(kubernetes, namespace) == expected
 
 
+def test_next_run_mends_a_bad_image(kubernetes: Kubernetes, namespace: str, pause: str) -> None:
+    bad = run_cluster(kubernetes, namespace, image="slipway.local/none:1", image_pull_policy="Never", replicas=3)
+    assert bad.result["clusters"][0]["cause"]["code"] == "image_not_found", bad.output
+    mended = run_cluster(kubernetes, namespace, image=pause, replicas=3)
+    assert mended.code == 0, mended.output
+
+
 def test_info(kubernetes: Kubernetes, namespace: str, pause: str) -> None:
     run_cluster(kubernetes, namespace, image=pause, replicas=2)
     run_cluster(
