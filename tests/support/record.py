@@ -14,6 +14,10 @@ def today() -> str:
 
 
 def commit() -> str:
-    """The short hash of HEAD, with a mark where the checkout differs from it."""
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout.strip()
+    """The short hash of HEAD, with a mark where the checkout differs from it in more than its results."""
+    changed = _git("status", "--porcelain", "--", ".", ":!docs/results", ":!docs/*.md")
+    return _git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout.strip()
