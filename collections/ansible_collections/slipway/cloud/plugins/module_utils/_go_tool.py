@@ -64,8 +64,8 @@ def inputs_hash(recipe: Recipe, *, module_dir: Path, go_version: str, arch: str)
 def environment(environ: Mapping[str, str], *, cache: Path, work: Path, memory: int) -> dict[str, str]:
     """Return the environment of Go: the machine's own (its GOFLAGS and proxy too), our directories, and no cgo.
 
-    :param memory: bytes that the machine has. While there is enough, the compiler seldom collects garbage: it takes a
-        fifth off a build.
+    :param memory: bytes that the machine has. While there is enough, the compiler seldom collects garbage: that takes
+        a fifth off the processor time of a build.
     """
     ours = {
         "GOGC": "400",
