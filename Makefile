@@ -66,7 +66,7 @@ bench: dev ## This, kubectl and kubernetes.core in turns, on the VMs of make up;
 	@PYTHONPATH=collections SLIPWAY_VM_SET=$(VM_SET) python -m tests.bench
 	@PYTHONPATH=collections python -m tests.bench.scale
 
-drill: dev ## The long and destructive runs, resumable (ONLY=kill-up, histories)
+drill: dev ## The long and destructive runs, resumable (ONLY=causes, histories, kill-up or rollouts)
 	@PYTHONPATH=collections python -m tests.drills $(ONLY)
 
 ##@ Package it, and clean up

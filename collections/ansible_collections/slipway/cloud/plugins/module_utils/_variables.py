@@ -6,20 +6,16 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from .engine.errors import nearest
 
 Options = t.Mapping[str, t.Mapping[str, t.Any]]
 
 # Close enough to an option of another name that a slip of the finger is likelier than a variable of the user's own.
 _TYPO_CUTOFF = 0.9
-
-
-def _suggestion(name: str, known: t.Collection[str], *, cutoff: float) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
-    return close[0] if close else ""
 
 
 def unknown_variables(names: t.Iterable[str], specs: t.Mapping[str, Options]) -> list[str]:
@@ -32,7 +28,7 @@ def unknown_variables(names: t.Iterable[str], specs: t.Mapping[str, Options]) ->
     complaints = []
     for name in sorted(set(names) - known):
         owned = any(name.startswith(f"{role}_") for role in specs)
-        suggestion = _suggestion(name, known, cutoff=0.6 if owned else _TYPO_CUTOFF)
+        suggestion = nearest(name, known, cutoff=0.6 if owned else _TYPO_CUTOFF)
         if owned or suggestion:
             hint = f"; did you mean {suggestion}?" if suggestion else "; no role has such a variable"
             complaints.append(f"{name}: unknown variable{hint}")

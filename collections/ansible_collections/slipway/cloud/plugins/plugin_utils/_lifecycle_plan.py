@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -16,7 +15,7 @@ from ..module_utils._ansible import refuse
 from ..module_utils._cluster import objects_of
 from ..module_utils._spec import CLUSTER, RULES, Spec
 from ..module_utils.engine import expressions
-from ..module_utils.engine.errors import InvalidInputError
+from ..module_utils.engine.errors import InvalidInputError, nearest
 from ._documents import Document, checked, flatten, load
 
 SEED_STEPS: t.Final = ("create", "wait", {"scale": 2}, "wait", "delete")
@@ -161,8 +160,8 @@ def _rules(declared: dict[str, t.Any], problems: list[str]) -> dict[str, t.Any]:
 
 def _unlike(name: t.Any, known: t.Iterable[str], what: str) -> str:
     names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    return f"there is no {what} {name!r}" + (f", did you mean {close[0]}?" if close else f": know {', '.join(names)}")
+    close = nearest(str(name), names)
+    return f"there is no {what} {name!r}" + (f", did you mean {close}?" if close else f": know {', '.join(names)}")
 
 
 def _listed(value: t.Any) -> list[t.Any]:

@@ -9,10 +9,9 @@ C(kubernetes-validate) brings the schemas; it is imported here alone, and only w
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 
-from ..module_utils.engine.errors import ConfigurationError
+from ..module_utils.engine.errors import ConfigurationError, nearest
 from ..module_utils.engine.resources import BUILT_IN_GROUPS
 
 if t.TYPE_CHECKING:
@@ -51,5 +50,5 @@ def explained(error: t.Any, *, secret: bool = False) -> str:
 
 
 def _unknown(name: str, known: t.Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"there is no field {name}" + (f", did you mean {close[0]}?" if close else "")
+    close = nearest(name, known)
+    return f"there is no field {name}" + (f", did you mean {close}?" if close else "")

@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+import difflib
 import typing as t
 
 Status = t.Mapping[str, t.Any]
+
+
+def nearest(name: str, known: t.Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Return the known name that was probably meant, for a "did you mean"; empty if none is like it enough."""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), "")
 
 
 class EngineError(Exception):

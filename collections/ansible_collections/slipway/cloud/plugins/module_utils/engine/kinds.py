@@ -136,9 +136,10 @@ def deployment(view: View, obj: Object) -> Verdict:
         stage for stage, number in (("scheduled", scheduled), ("started", started)) if seen and number >= wanted
     )
     summary = progress(wanted=wanted, updated=updated, total=total, available=available, observed=seen)
-    # Until the controller has seen the change, the newest pods are still those that the change may mend.
-    troubles = replica_set_troubles(view, newest, others=total > updated) if seen else []
-    troubles += _late(obj, troubles) if seen else []
+    troubles: list[Trouble] = []
+    if seen:  # until then the newest pods are still those that the change may mend
+        troubles = replica_set_troubles(view, newest, others=total > updated)
+        troubles += _late(obj, troubles)
     return Verdict(State.PENDING, summary, reached, counts=counts, troubles=tuple(troubles))
 
 

@@ -10,7 +10,6 @@ object has its Result, with a cause where it failed.
 from __future__ import annotations
 
 import concurrent.futures
-import difflib
 import itertools
 import time
 import typing as t
@@ -20,7 +19,7 @@ from datetime import datetime, timezone
 from . import apply as writes
 from .diagnosis import Cause
 from .discovery import find
-from .errors import EngineError, InvalidInputError
+from .errors import EngineError, InvalidInputError, nearest
 from .progress import Event, Listener, Milestone, Stage, ignore
 from .readiness import gone, ready, takes_time
 from .reflector import Backoff, Selection, revision
@@ -211,10 +210,8 @@ def _jobs(client: Client, objects: t.Sequence[Object], options: Options) -> list
 def _unknown(client: Client, obj: Object) -> str:
     """Return what to do about a kind that the server does not have."""
     kind, version = obj["kind"], obj["apiVersion"]
-    known = [each for where, each in client.discovered if where == version]
-    close = difflib.get_close_matches(kind, known, n=1)
-    if close:
-        return f"the server knows no {kind} of {version}; did you mean {close[0]}?"
+    if close := nearest(kind, [each for where, each in client.discovered if where == version]):
+        return f"the server knows no {kind} of {version}; did you mean {close}?"
     return f"the server knows no {kind} of {version}; is its CRD installed?"
 
 
