@@ -66,8 +66,8 @@ bench: dev ## This, kubectl and kubernetes.core in turns, on the VMs of make up;
 	@PYTHONPATH=collections SLIPWAY_VM_SET=$(VM_SET) python -m tests.bench
 	@PYTHONPATH=collections python -m tests.bench.scale
 
-drill: dev ## The long and destructive runs, resumable (ONLY=causes, histories, kill-up or rollouts)
-	@PYTHONPATH=collections python -m tests.drills $(ONLY)
+drill: dev ## The long and destructive runs, resumable (ONLY=argo, causes, histories, kill-up or rollouts)
+	@PYTHONPATH=collections SLIPWAY_VM_SET=$(VM_SET) python -m tests.drills $(ONLY)
 
 ##@ Package it, and clean up
 build: venv ## The collection's tarball for Ansible Galaxy, in build/

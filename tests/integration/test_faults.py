@@ -46,6 +46,8 @@ FAULTS = [
     pytest.param([(Status(500), {**LIST, "times": 2})], id="list fails"),
     pytest.param([(Slow(1), LIST)], id="list is slow"),
     pytest.param([(Silence(), LIST)], id="list gets no answer"),
+    pytest.param([(Stall(), {**WATCH, "path": "/pods"})], id="watch of the pods stalls"),
+    pytest.param([(Status(500), {**LIST, "path": "/pods?"})], id="list of the pods fails"),
     pytest.param([(Status(429, retry_after=1), {"verb": "write"})], id="write is throttled"),
     pytest.param([(Status(500), {"verb": "write", "times": 2})], id="write fails"),
 ]
@@ -160,6 +162,15 @@ def test_fault(proxy: FaultProxy, bench: Bench, faults: list[tuple[Any, dict[str
     bench.controllers.finish(deletion=deletion)
     assert_done(wait, deletion=deletion)
     assert proxy.unused == []
+
+
+def test_write_is_not_repeated_beyond_the_time_of_its_object(proxy: FaultProxy, bench: Bench) -> None:
+    proxy.inject(Status(429, retry_after=1), verb="PATCH", times=100)
+    began = time.monotonic()
+    options = lifecycle.Options(timeout=2.5)
+    [result] = lifecycle.ensure_present(bench.client, [deployment(bench.controllers.namespace)], options)
+    assert (result.action, result.cause and result.cause.code) == ("none", "api_error")
+    assert 1 < time.monotonic() - began < 4
 
 
 def test_connection_refused_for_a_while(proxy: FaultProxy, bench: Bench, deletion: bool) -> None:

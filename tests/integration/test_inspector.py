@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis imp
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.inspector import Inspector
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import DEPLOYMENT
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.verdict import Target
-from tests.support.api_server import ADMIN, POWERLESS, ApiServer
+from tests.support.api_server import ADMIN, MERGE_PATCH, POWERLESS, ApiServer
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -76,6 +78,30 @@ def test_every_ask_is_answered(api: ApiServer, namespace: str, tmp_path: Path, t
         {"here": True, "nowhere": False} if allowed else {}
     )
     assert found.logs == {}
+
+
+def test_heartbeats_of_nodes_are_no_news(api: ApiServer, namespace: str, kubeconfig: Path) -> None:
+    prepare(api, namespace)
+    path, announced = f"/api/v1/nodes/{namespace}-node", []
+    target = Target(DEPLOYMENT, namespace, "demo")
+    with client.connect(client.Connection(kubeconfig=str(kubeconfig))) as connected:
+        inspector = Inspector(connected, learned=lambda: announced.append(time.monotonic()))
+
+        def shown() -> str:
+            nodes = inspector.evidence(target, [], {}).nodes
+            return next(json.dumps(each) for each in nodes if each["metadata"]["name"] == f"{namespace}-node")
+
+        inspector.ask({Ask("nodes")})
+        eventually(lambda: announced and shown(), within=10, what="the node")
+        before = len(announced)
+        for status in ("False", "True"):
+            for second in range(3):
+                beat = {"type": "Ready", "status": status, "lastHeartbeatTime": f"2026-01-01T00:00:0{second}Z"}
+                body = {"status": {"conditions": [beat]}}
+                api.request("PATCH", f"{path}/status", body, content_type=MERGE_PATCH)
+            eventually(lambda: beat["lastHeartbeatTime"] in shown(), within=10, what="the last heartbeat")  # noqa: B023
+        inspector.close()
+    assert len(announced) - before == 2
 
 
 def test_what_comes_later_is_announced(api: ApiServer, namespace: str, kubeconfig: Path) -> None:

@@ -203,6 +203,12 @@ def test_unknown_kinds_are_told_all_at_once(connected: client.Client, group: str
     assert set(actions(manifest.ensure_absent(connected, documents[1:], OPTIONS)).values()) == {"absent"}
 
 
+def test_misspelt_kind_is_not_called_absent(connected: client.Client) -> None:
+    documents = [config_map("a"), {**config_map("b"), "kind": "ConfigMaps"}]
+    with pytest.raises(InvalidInputError, match=r"ConfigMaps of v1; did you mean ConfigMap\?"):
+        manifest.ensure_absent(connected, documents, OPTIONS)
+
+
 def test_a_document_that_the_server_refuses_stops_all(api: ApiServer, connected: client.Client, namespace: str) -> None:
     with pytest.raises(RejectedError, match=r"ConfigMap b .*dta"):
         manifest.ensure_present(connected, [config_map("a"), {**config_map("b"), "dta": {}}], OPTIONS)

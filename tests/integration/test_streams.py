@@ -15,7 +15,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine import client
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.reflector import Change, Reflector, Selection
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import Resource
 from tests.support.api_server import MERGE_PATCH, POWERLESS
-from tests.support.fault_proxy import Silence, Status
+from tests.support.fault_proxy import Last, Silence, Status
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -104,8 +104,9 @@ def test_stop_while_the_server_is_being_reached(api: ApiServer, tmp_path: Path, 
         (Silence(), {"watch": True}, 2),
         (Status(500, retry_after=60), {"watch": True}, 2),
         (None, {}, 2),
+        (Last(), {"watch": True}, 2),
     ],
-    ids=["list without answer", "list put off", "watch without answer", "watch put off", "quiet watch"],
+    ids=["list without answer", "list put off", "watch without answer", "watch put off", "quiet watch", "last answer"],
 )
 def test_stop_while_the_server_is_asked(
     proxy: FaultProxy, tmp_path: Path, fault: Any, match: dict[str, Any], requests: int

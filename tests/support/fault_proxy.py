@@ -134,6 +134,16 @@ class Twice:
         exchange.end()
 
 
+@dataclass(frozen=True)
+class Last:
+    """The answer says that it is the last one of its connection, as those of some proxies do."""
+
+    def befall(self, exchange: Exchange) -> None:
+        """Pass on, and say so."""
+        exchange.is_last = True
+        exchange.relay()
+
+
 @dataclass
 class _Rule:
     """A fault with what it still has to befall."""
@@ -262,6 +272,7 @@ class Exchange(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Listener
     request_seen: Request
+    is_last = False
     _body: bytes
 
     def handle(self) -> None:
@@ -339,7 +350,7 @@ class Exchange(BaseHTTPRequestHandler):
         for name, value in headers.items():
             if name.lower() not in HOP_BY_HOP:
                 self.send_header(name, value)
-        for name, value in framing.items():
+        for name, value in {**framing, **({"Connection": "close"} if self.is_last else {})}.items():
             self.send_header(name, value)
         self.end_headers()
 

@@ -9,4 +9,5 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
 VENV_BIN = CHECKOUT / ".venv" / "bin"
 BUNDLE_BIN = CACHE / "bundle" / "bin"
+BUNDLE_MANIFESTS = CACHE / "bundle" / "manifests"
 RESULTS = CHECKOUT / "docs" / "results"

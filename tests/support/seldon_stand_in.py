@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.reflector import Reflector, Selection
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import DEPLOYMENT, SERVICE, Resource
 from tests.support.paths import CHECKOUT
+from tests.support.processes import beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -254,16 +254,9 @@ class Operator:
 def operator(kubeconfig: Path, namespace: str, *, engine_image: str, log: Path) -> Iterator[None]:
     """Run the operator for a namespace, as a process of its own that does not outlive this one."""
     arguments = [str(kubeconfig), namespace, engine_image]
-    command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.support.seldon_stand_in", *arguments]
-    env = {"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'collections'}"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=CHECKOUT, env=env, stdout=output, stderr=output)
-        try:
-            yield
-            assert process.poll() is None, log.read_text()
-        finally:
-            process.kill()
-            process.wait()
+    command = [sys.executable, "-m", "tests.support.seldon_stand_in", *arguments]
+    with beside(command, log=log, env={"PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'collections'}"}):
+        yield
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ MODULES = {
     "metrics-server": "sigs.k8s.io/metrics-server",
     "kwok": "sigs.k8s.io/kwok",
     "distribution": "github.com/distribution/distribution/v3",
+    "argo-rollouts": "github.com/argoproj/argo-rollouts",
 }
 
 

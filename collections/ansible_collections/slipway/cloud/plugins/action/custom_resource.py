@@ -15,7 +15,7 @@ from ..module_utils.engine import expressions
 from ..module_utils.engine.lifecycle import await_ready, patch, restart, scale
 from ..module_utils.engine.manifest import ensure_absent, ensure_present, ours
 from ..module_utils.engine.readiness import ready, ready_when
-from ..module_utils.engine.workloads import is_workload, with_replicas
+from ..module_utils.engine.workloads import takes, with_replicas
 from ..plugin_utils._documents import checked
 from ..plugin_utils._documents_action import DocumentsAction, told, validate
 
@@ -87,5 +87,5 @@ def operation_of(params: Params) -> Operation:
 
 def _present(client: Client, objects: list[Object], options: Options, *, replicas: int | None) -> list[Result]:
     if replicas is not None:
-        objects = [with_replicas(each, replicas) if is_workload(each) else each for each in objects]
+        objects = [with_replicas(each, replicas) if takes(each, "scale") else each for each in objects]
     return ensure_present(client, objects, options)

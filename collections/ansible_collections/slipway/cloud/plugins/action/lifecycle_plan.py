@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from ..module_utils.engine.workloads import is_workload
 from ..plugin_utils._documents_action import text_of, validate
 from ..plugin_utils._engine_action import LookAction
 from ..plugin_utils._lifecycle_plan import plan_of
@@ -32,11 +31,10 @@ class ActionModule(LookAction):
         plan = plan_of(text_of(path), origin=path.name)
         if params["validate"]:
             validate(plan.documents)
-        documents = [each.obj for each in plan.documents]
         return {
-            "documents": documents,
-            "workloads": [each for each in documents if is_workload(each)],
+            "documents": [each.obj for each in plan.documents],
             "steps": plan.steps,
+            "takers": plan.takers,
             "namespace": plan.namespace,
             **plan.rules,
         }

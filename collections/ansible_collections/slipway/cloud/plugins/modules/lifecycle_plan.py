@@ -81,11 +81,6 @@ fail_when:
   returned: success
   type: list
   elements: dict
-workloads:
-  description: Those of them that run something. Only these are scaled, patched and restarted.
-  returned: success
-  type: list
-  elements: dict
 steps:
   description: The steps, each with its options.
   returned: success
@@ -99,11 +94,15 @@ steps:
       description: Its name.
       type: str
       sample: scale
-    among:
-      description: The objects that it is taken with, V(documents) or V(workloads).
-      type: str
     state:
       description: The O(slipway.cloud.custom_resource#module:state) that it brings about, or empty.
       type: str
       sample: scaled
+takers:
+  description: By the name of a step, the objects that it is taken with; a ConfigMap, for one, cannot be scaled.
+  returned: success
+  type: dict
+  sample:
+    create: [{kind: Deployment}, {kind: ConfigMap}]
+    scale: [{kind: Deployment}]
 """

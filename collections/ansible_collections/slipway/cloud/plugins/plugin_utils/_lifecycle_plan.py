@@ -16,11 +16,16 @@ from ..module_utils._cluster import objects_of
 from ..module_utils._spec import CLUSTER, RULES, Spec
 from ..module_utils.engine import expressions
 from ..module_utils.engine.errors import InvalidInputError, nearest
+from ..module_utils.engine.workloads import takes
 from ._documents import Document, checked, flatten, load
+
+if t.TYPE_CHECKING:
+    from ..module_utils.engine.resources import Object
 
 SEED_STEPS: t.Final = ("create", "wait", {"scale": 2}, "wait", "delete")
 KEYS = ("clusters", "fail_when", "namespace", "ready_when", "resources", "steps")
 
+_NO_TAKER = "none of the objects is of a kind for which there is such a thing"
 _TIMEOUT: Spec = {"timeout": {"type": "float"}}
 
 
@@ -28,13 +33,11 @@ class StepKind(t.NamedTuple):
     """What a step can be told.
 
     :param state: the state of M(slipway.cloud.custom_resource) that it brings about, if it does.
-    :param among: the objects that it is taken with: all C(documents), or only C(workloads).
     :param main: the option that a value other than a mapping is for; ``whole`` if a mapping is for it too.
     """
 
     spec: Spec
     state: str = ""
-    among: str = "documents"
     main: str = ""
     whole: bool = False
 
@@ -42,13 +45,9 @@ class StepKind(t.NamedTuple):
 STEPS: dict[str, StepKind] = {
     "create": StepKind({**_TIMEOUT, "replicas": {"type": "int"}}, state="present"),
     "wait": StepKind(_TIMEOUT, state="ready", main="timeout"),
-    "scale": StepKind(
-        {**_TIMEOUT, "replicas": {"type": "int", "required": True}}, state="scaled", among="workloads", main="replicas"
-    ),
-    "patch": StepKind(
-        {"patch": {"type": "dict", "required": True}}, state="patched", among="workloads", main="patch", whole=True
-    ),
-    "restart": StepKind(_TIMEOUT, state="restarted", among="workloads"),
+    "scale": StepKind({**_TIMEOUT, "replicas": {"type": "int", "required": True}}, state="scaled", main="replicas"),
+    "patch": StepKind({"patch": {"type": "dict", "required": True}}, state="patched", main="patch", whole=True),
+    "restart": StepKind(_TIMEOUT, state="restarted"),
     "delete": StepKind(_TIMEOUT, state="absent"),
     "pause": StepKind({"seconds": {"type": "int"}, "prompt": {"type": "str"}}, main="seconds"),
     "request": StepKind(
@@ -71,14 +70,15 @@ STEPS: dict[str, StepKind] = {
 
 
 class Plan(t.NamedTuple):
-    """What a file asks for. Each step is a dictionary of its C(number), C(step), C(state), C(among) and options.
+    """What a file asks for. Each step is a dictionary of its C(number), C(step), C(state) and options.
 
-    ``namespace`` is that of the objects that name none, None for that of the context. ``rules`` are C(ready_when) and
-    C(fail_when).
+    ``takers`` are the objects that a step is taken with, by its name. ``namespace`` is that of the objects that name
+    none, None for that of the context. ``rules`` are C(ready_when) and C(fail_when).
     """
 
     documents: list[Document]
     steps: list[dict[str, t.Any]]
+    takers: dict[str, list[Object]]
     namespace: str | None
     rules: dict[str, t.Any]
 
@@ -103,7 +103,10 @@ def plan_of(text: str, *, origin: str) -> Plan:
     if not problems and not documents:
         problems.append(f"{origin} names neither resources nor clusters: what are the steps to be taken with?")
     refuse(problems)
-    return Plan(checked(documents), steps, instructions.get("namespace"), rules)
+    documents = checked(documents)
+    takers = {each["step"]: [doc.obj for doc in documents if takes(doc.obj, each["step"])] for each in steps}
+    refuse([f"step {each['number']}, {each['step']}: {_NO_TAKER}" for each in steps if not takers[each["step"]]])
+    return Plan(documents, steps, takers, instructions.get("namespace"), rules)
 
 
 def steps_of(declared: t.Any, problems: list[str]) -> list[dict[str, t.Any]]:
@@ -133,7 +136,7 @@ def _step(declared: t.Any, number: int, problems: list[str]) -> dict[str, t.Any]
     told += checked_options.error_messages
     problems += [f"step {number}, {name}: {each}" for each in told]
     given = {key: value for key, value in checked_options.validated_parameters.items() if value is not None}
-    return {"number": number, "step": name, "state": kind.state, "among": kind.among, **given}
+    return {"number": number, "step": name, "state": kind.state, **given}
 
 
 def _options(kind: StepKind, value: t.Any) -> dict[str, t.Any] | None:

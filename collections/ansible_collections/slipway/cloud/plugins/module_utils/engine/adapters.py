@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import typing as t
 
-from .diagnosis import Cause, Rule, Trouble, condition
+from .diagnosis import Cause, Rule, Trouble, condition, settling
 from .kinds import count, deployment, living, observed, paused, progress, replica_set_troubles
 from .reflector import revision
 from .resources import DEPLOYMENT
-from .verdict import State, Target, Verdict, View, done, failed, pending
+from .verdict import State, Target, Verdict, View, done, failed, pending, stands
 
 if t.TYPE_CHECKING:
     from .resources import Object
 
-_SETTLING = 2.0  # seconds after which an operator that has done nothing had nothing to do
-_QUIET = Rule("")
+_SETTLING = settling("settling")
 _REFUSED = Rule("operator_failed", "Read the operator's log: it refused the resource.", recoverable=False, patience=5.0)
 _HASH = "rollouts-pod-template-hash"
 
@@ -79,7 +78,7 @@ def seldon_deployment(view: View, obj: Object) -> Verdict:
     if status.get("state") not in ("Available", None, ""):
         return pending(f"its Deployments are available, its state is {status['state']}", *troubles)
     if not _acted(view, obj, children):
-        return pending("as declared; is its operator done?", Trouble(("settling",), _QUIET, after=_SETTLING))
+        return pending("as declared; is its operator done?", _SETTLING)
     available = sum(count(each.get("status", {}), "availableReplicas")[0] for each in children)
     return done(f"{available} replicas available in {len(children)} Deployments")
 
@@ -111,9 +110,7 @@ def _child(view: View, child: Object) -> Verdict:
 def _acted(view: View, obj: Object, children: list[Object]) -> bool:
     """Whether the operator has done something since our write, or has let the time for it pass."""
     newest = max(map(revision, [obj, *children]))
-    if newest > view.target.revision:
-        return True
-    return view.now - view.since.get(("settling",), view.now) >= _SETTLING
+    return newest > view.target.revision or stands(view, _SETTLING)
 
 
 def rollout(view: View, obj: Object) -> Verdict:

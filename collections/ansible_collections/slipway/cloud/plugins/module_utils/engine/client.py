@@ -9,8 +9,10 @@ pool; it is imported here alone. Requests and answers are plain JSON: none of it
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import math
 import os
 import random
 import sys
@@ -58,6 +60,7 @@ JSON_PATCH = "application/json-patch+json"
 _IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _RETRY_DELAYS = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 _RETRY_STATUS = frozenset({429, 500, 502, 503, 504})
+_LEAST_TIMEOUT = 1.0  # seconds that a request gets, however little time is left
 _CHUNK = 1 << 16
 
 
@@ -310,6 +313,7 @@ class Client:
         self._lock = threading.Lock()
         self._answered = False
         self._pool = _Pool()
+        self._of_thread = threading.local()
         self.discovered: dict[tuple[str, str], Resource] = {}  # by api_version and kind: see discovery.py
         self._use(_log_in(connection))
 
@@ -328,6 +332,19 @@ class Client:
     def close(self) -> None:
         """Close all idle connections."""
         self._pool.close()
+
+    @contextlib.contextmanager
+    def until(self, deadline: float) -> t.Iterator[None]:
+        """Bound what this thread requests meanwhile: after ``deadline``, a time.monotonic(), nothing is repeated."""
+        self._of_thread.deadline = deadline
+        try:
+            yield
+        finally:
+            self._of_thread.deadline = math.inf
+
+    def _left(self) -> float:
+        """Seconds that this thread still has."""
+        return float(getattr(self._of_thread, "deadline", math.inf)) - time.monotonic()
 
     def channel(self) -> Channel:
         """Return connections for one thread alone, which has to close them."""
@@ -358,14 +375,14 @@ class Client:
         """
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": content_type} if data else {}
-        timeout = self._connection.request_timeout
-        request = _Request(method, path, action, query or {}, headers, data, read_timeout=timeout)
         for delay in (*_RETRY_DELAYS, None):
+            timeout = min(self._connection.request_timeout, max(_LEAST_TIMEOUT, self._left()))
+            request = _Request(method, path, action, query or {}, headers, data, read_timeout=timeout)
             try:
                 return _json(self.send(request, self._pool), action)
-            except (ApiError, UnreachableError) as error:  # noqa: PERF203  # the loop is the retry
+            except (ApiError, UnreachableError) as error:
                 pause = self._pause(error, delay)
-                if pause is None:
+                if pause is None or pause >= self._left():
                     raise
                 time.sleep(pause)
         raise AssertionError("the last delay is None")

@@ -102,6 +102,11 @@ class Trouble:
     log: Ask | None = None
 
 
+def settling(key: str) -> Trouble:
+    """Return what holds a verdict back for a moment, after which a silent controller had nothing to say or do."""
+    return Trouble((key,), Rule(""), after=2.0)
+
+
 def condition(obj: Object, kind: str) -> Object:
     """Return the condition of that type, or an empty one."""
     conditions = (obj.get("status") or {}).get("conditions") or []

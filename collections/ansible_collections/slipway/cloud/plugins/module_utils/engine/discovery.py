@@ -57,8 +57,9 @@ def _served(client: Client, api_version: str) -> dict[tuple[str, str], Resource]
 
 def resources_in(answer: Object) -> list[Resource]:
     """Return the resources of an APIResourceList, without subresources, as C(deployments/scale) is one."""
+    version, names = answer["groupVersion"], {each["name"] for each in answer["resources"]}
     return [
-        Resource(answer["groupVersion"], each["kind"], each["name"], namespaced=each["namespaced"])
+        Resource(version, each["kind"], each["name"], each["namespaced"], has_status=f"{each['name']}/status" in names)
         for each in answer["resources"]
         if "/" not in each["name"]
     ]

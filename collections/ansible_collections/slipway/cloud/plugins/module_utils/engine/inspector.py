@@ -17,7 +17,7 @@ import typing as t
 from .diagnosis import Ask, Evidence
 from .errors import EngineError, NotFoundError
 from .reflector import DELETED, Change, Reflector, Selection
-from .resources import CONFIG_MAP, EVENT, NODE, POD, SECRET, SERVICE_ACCOUNT, STORAGE_CLASS, Object
+from .resources import CONFIG_MAP, EVENT, NODE, POD, SECRET, SERVICE_ACCOUNT, STORAGE_CLASS, Object, object_key
 from .scheduling import requests
 
 if t.TYPE_CHECKING:
@@ -42,6 +42,15 @@ def masked(line: str) -> str:
     return _SECRETS.sub(r"\1(hidden)", line)
 
 
+def _facts(node: Object | None) -> t.Any:
+    """Return what of a node tells where pods can run; its heartbeats, of which there are many, do not."""
+    if node is None:
+        return None
+    status = node.get("status", {})
+    conditions = [[each.get(key) for key in ("type", "status", "reason")] for each in status.get("conditions") or ()]
+    return node["metadata"].get("labels"), node.get("spec"), status.get("allocatable"), conditions
+
+
 class Inspector:
     """Answers what is asked, each thing once. Nothing is started before the first ask.
 
@@ -58,7 +67,7 @@ class Inspector:
         self._answered: frozenset[Ask] = frozenset()
         self._streams: dict[Ask, Reflector] = {}
         self._events: dict[str, dict[str, Object]] = {}  # by uid of what they are about, and their own
-        self._nodes: tuple[Object, ...] = ()
+        self._nodes: dict[tuple[str, str], Object] = {}
         self._logs: dict[Ask, tuple[str, ...]] = {}
         self._classes: dict[str, Object | None] = {}
         self._exists: dict[Ask, bool] = {}
@@ -101,11 +110,15 @@ class Inspector:
     def _take(self, ask: Ask, stream: Reflector, changes: list[Change]) -> None:
         with self._lock:
             if ask.what == "nodes":
-                self._nodes = tuple(stream.store.objects.values())
+                keys = [object_key(change.obj) for change in changes]
+                before, self._nodes = self._nodes, dict(stream.store.objects)
+                news = any(_facts(before.get(key)) != _facts(self._nodes.get(key)) for key in keys)
             else:
+                news = True
                 for change in changes:
                     self._note(change)
-        self._answer(ask)
+        if news or not changes:
+            self._answer(ask)
 
     def _note(self, change: Change) -> None:
         about = change.obj.get("involvedObject", {}).get("uid", "")
@@ -180,7 +193,7 @@ class Inspector:
             own = [event for uid in uids for event in self._events.get(uid, {}).values()]
             return Evidence(
                 events=own + self._of_claims(uids),
-                nodes=self._nodes,
+                nodes=tuple(self._nodes.values()),
                 logs=dict(self._logs),
                 classes=dict(self._classes),
                 exists=dict(self._exists),

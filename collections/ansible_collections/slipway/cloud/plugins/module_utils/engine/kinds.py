@@ -44,12 +44,17 @@ def count(status: Object, *keys: str) -> tuple[int, ...]:
 
 
 def observed(view: View, obj: Object) -> bool:
-    """Whether the object's controller has seen our change, and whatever has come after it: the status is of that.
+    """Whether the object's controller has seen our change, and whatever has come after it: the status is of that."""
+    return covers(view, obj, obj.get("status", {}))
+
+
+def covers(view: View, obj: Object, said: Object) -> bool:
+    """Whether what is ``said``, a status or one of its conditions, is of the object as it is now.
 
     Argo writes the generation as a string.
     """
     wanted = max(view.target.generation, obj["metadata"].get("generation") or 0)
-    seen = str(obj.get("status", {}).get("observedGeneration") or 0)
+    seen = str(said.get("observedGeneration") or 0)
     return int(seen) >= wanted if seen.isdigit() else seen == str(wanted)
 
 

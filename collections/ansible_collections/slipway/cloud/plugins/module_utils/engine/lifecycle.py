@@ -26,6 +26,7 @@ from .reflector import Backoff, Selection, revision
 from .resources import (
     DEPLOYMENT,
     INSTANCE,
+    JOB,
     MANAGED_BY,
     POD,
     REPLICA_SET,
@@ -53,6 +54,7 @@ _DESCENDANTS: dict[tuple[str, str], tuple[Resource, ...]] = {
     ("apps", "StatefulSet"): (POD,),
     ("apps", "DaemonSet"): (POD,),
     ("batch", "Job"): (POD,),
+    ("batch", "CronJob"): (JOB, POD),
     SELDON_DEPLOYMENT: (DEPLOYMENT, REPLICA_SET, POD),
     ROLLOUT: (REPLICA_SET, POD),
 }
@@ -209,10 +211,14 @@ def _jobs(client: Client, objects: t.Sequence[Object], options: Options) -> list
 
 def _unknown(client: Client, obj: Object) -> str:
     """Return what to do about a kind that the server does not have."""
+    return misspelt(client, obj) or f"the server knows no {obj['kind']} of {obj['apiVersion']}; is its CRD installed?"
+
+
+def misspelt(client: Client, obj: Object) -> str:
+    """Return which kind was probably meant by one that the server does not have; empty if none is like it."""
     kind, version = obj["kind"], obj["apiVersion"]
-    if close := nearest(kind, [each for where, each in client.discovered if where == version]):
-        return f"the server knows no {kind} of {version}; did you mean {close}?"
-    return f"the server knows no {kind} of {version}; is its CRD installed?"
+    close = nearest(kind, [each for where, each in client.discovered if where == version])
+    return f"the server knows no {kind} of {version}; did you mean {close}?" if close else ""
 
 
 def _after(origin: str, text: str) -> str:
@@ -262,7 +268,8 @@ class _Run:
 
         def guarded(job: _Job) -> None:
             try:
-                step(job)
+                with self.client.until(self.start + job.timeout):
+                    step(job)
             except EngineError as error:
                 error.args = (_after(job.origin, str(error)),)
                 job.error = error

@@ -19,11 +19,11 @@ from dataclasses import replace
 from .apply import FIELD_MANAGER, declares
 from .diagnosis import Cause
 from .discovery import await_kinds, collections, find
-from .errors import EngineError, ForbiddenError
-from .lifecycle import FOUNDATION, Action, Options, Result, rank
+from .errors import EngineError, ForbiddenError, InvalidInputError
+from .lifecycle import FOUNDATION, Action, Options, Result, misspelt, rank
 from .lifecycle import ensure_absent as _ensure_absent
 from .lifecycle import ensure_present as _ensure_present
-from .resources import MANAGED_BY, OURS, Object, object_key
+from .resources import MANAGED_BY, OURS, Object, is_built_in, object_key
 
 if t.TYPE_CHECKING:
     from .client import Client
@@ -33,8 +33,6 @@ Kind = tuple[str, str]  # apiVersion and kind
 
 DECLARED_BY = "slipway.dev/declared-by"
 _LABEL = ("metadata", "labels", DECLARED_BY)
-
-_LAYERS = ((3,), (2, 1), (0,))  # ranks that are deleted together
 
 
 def ours(document: Object) -> Object:
@@ -113,6 +111,9 @@ def ensure_absent(client: Client, documents: t.Sequence[Object], options: Option
     options = replace(options or Options(), family_labels=False)
     started = time.monotonic()
     known = [(document, find(client, *kind_of(document))) for document in map(ours, documents)]
+    unknown = [document for document, resource in known if resource is None and is_built_in(document)]
+    if problems := list(filter(None, (misspelt(client, each) for each in unknown))):
+        raise InvalidInputError(problems)
     results = [_result(document, "absent") for document, resource in known if resource is None]
     placed = [(document, resource) for document, resource in known if resource]
     rehearsed = _ensure_absent(client, [document for document, _resource in placed], replace(options, dry_run=True))
@@ -120,8 +121,8 @@ def ensure_absent(client: Client, documents: t.Sequence[Object], options: Option
         return results + rehearsed
     results += [result for result in rehearsed if result.action != "deleted"]
     there = [row for row, result in zip(placed, rehearsed, strict=True) if result.action == "deleted"]
-    for layer in _LAYERS:
-        chosen = [document for document, resource in there if rank(resource) in layer]
+    for layer in sorted({rank(resource) for _document, resource in there}, reverse=True):
+        chosen = [document for document, resource in there if rank(resource) == layer]
         now = _from_now(options, started)
         if any(each.cause for each in results):
             results += [_result(document, "none") for document in chosen]

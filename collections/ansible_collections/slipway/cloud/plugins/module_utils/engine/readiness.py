@@ -11,9 +11,9 @@ from __future__ import annotations
 import typing as t
 
 from . import adapters, kinds
-from .diagnosis import Ask, Cause, Rule, Trouble, condition
+from .diagnosis import Ask, Cause, Rule, Trouble, condition, settling
 from .resources import ROLLOUT, SELDON_DEPLOYMENT
-from .verdict import State, Verdict, View, done, failed, pending, weighed
+from .verdict import State, Verdict, View, done, failed, pending, stands, weighed
 
 if t.TYPE_CHECKING:
     from .expressions import Expression
@@ -25,6 +25,7 @@ _FOREGROUND = "foregroundDeletion"  # the garbage collector's own, while it dele
 _STUCK = Rule("pod_stuck_terminating", "Is the kubelet of its node running? The grace period of the pod may be long.")
 _HELD = Rule("finalizer", "Whoever set the finalizer has to remove it: is that controller running?")
 _NOT_MET = Rule("condition_false", "Read what the resource says of itself.")
+_SILENT = settling("silent")
 
 RULES: dict[tuple[str, str], ReadyRule] = {
     ("apps", "Deployment"): kinds.deployment,
@@ -106,14 +107,17 @@ def _by_convention(view: View, obj: Object) -> Verdict:
 
     https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
     """
-    if "observedGeneration" in obj.get("status", {}) and not kinds.observed(view, obj):
+    if not obj.get("status") and view.target.resource.has_status and not stands(view, _SILENT):
+        return pending("its controller has said nothing of it yet", _SILENT)
+    stalled, reconciling, is_ready = (condition(obj, each) for each in ("Stalled", "Reconciling", "Ready"))
+    said = (obj.get("status") or {}, stalled, reconciling, is_ready)
+    if not all(kinds.covers(view, obj, each) for each in said if "observedGeneration" in each):
         return pending("its controller has not seen the change yet")
-    stalled, reconciling = condition(obj, "Stalled"), condition(obj, "Reconciling")
     if stalled.get("status") == "True":
         return failed(Cause("stalled", f"{view.target} is stalled: {stalled.get('message')}", recoverable=False))
     if reconciling.get("status") == "True":
         return pending(f"reconciling: {reconciling.get('message')}")
-    if condition(obj, "Ready"):
+    if is_ready:
         return kinds.true("Ready")(view, obj)
     kind = view.target.resource.kind
     return done("accepted", warning=f"Nothing tells when a {kind} is ready: it was accepted. Say it by ready_when.")

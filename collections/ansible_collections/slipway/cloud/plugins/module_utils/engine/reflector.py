@@ -259,9 +259,9 @@ class Reflector(threading.Thread):
             query["continue"] = page["metadata"]["continue"]
         changes = self.store.replace(map(self._kept, items), revision(page))
         self._version = page["metadata"]["resourceVersion"]
-        self.synced = True
         self._refusals.reset()
         self._report(self, changes)
+        self.synced = True
         self._report(self, [])  # what the list does not hold may decide as much as what it holds
 
     def _kept(self, obj: Object) -> Object:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 Object = dict[str, t.Any]
@@ -39,12 +39,13 @@ BUILT_IN_GROUPS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind and its place in the API."""
+    """A kind and its place in the API; ``has_status`` tells whether a controller can write a status of its own."""
 
     api_version: str
     kind: str
     plural: str
     namespaced: bool = True
+    has_status: bool = field(default=False, compare=False)
 
     @property
     def group(self) -> str:
@@ -66,6 +67,7 @@ class Resource:
 DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 REPLICA_SET = Resource("apps/v1", "ReplicaSet", "replicasets")
 POD = Resource("v1", "Pod", "pods")
+JOB = Resource("batch/v1", "Job", "jobs")
 SECRET = Resource("v1", "Secret", "secrets")
 CONFIG_MAP = Resource("v1", "ConfigMap", "configmaps")
 SERVICE = Resource("v1", "Service", "services")
@@ -81,8 +83,13 @@ ROLLOUT = ("argoproj.io", "Rollout")
 
 KNOWN = {
     (each.api_version, each.kind): each
-    for each in (DEPLOYMENT, REPLICA_SET, POD, SECRET, SERVICE, SERVICE_ACCOUNT, NAMESPACE, NODE)
+    for each in (DEPLOYMENT, REPLICA_SET, POD, JOB, SECRET, SERVICE, SERVICE_ACCOUNT, NAMESPACE, NODE)
 }
+
+
+def is_built_in(obj: Object) -> bool:
+    """Whether an object is of a group that every Kubernetes has."""
+    return obj["apiVersion"].rpartition("/")[0] in BUILT_IN_GROUPS
 
 
 def title(kind: str, name: str, namespace: str | None = None) -> str:

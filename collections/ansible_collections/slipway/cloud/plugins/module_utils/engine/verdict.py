@@ -111,6 +111,11 @@ def failed(cause: Cause) -> Verdict:
     return Verdict(State.FAILED, cause.summary, cause=cause)
 
 
+def stands(view: View, trouble: Trouble) -> bool:
+    """Whether a trouble that was told before has stood for as long as it may."""
+    return view.now - view.since.get(trouble.key, view.now) >= trouble.after
+
+
 def weighed(view: View, verdict: Verdict) -> Verdict:
     """Complete a verdict by what its troubles amount to."""
     if verdict.state is not State.PENDING or not verdict.troubles:

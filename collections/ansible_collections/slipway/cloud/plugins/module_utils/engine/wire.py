@@ -60,14 +60,27 @@ class _Held:
 
     wire: t.ClassVar[Wire]
     _end: socket.socket | None = None
+    _answering = False
 
     def _new_conn(self) -> socket.socket:
+        self._release()
         sock: socket.socket = super()._new_conn()  # type: ignore[misc]
         self._end = self.wire.hold(sock)
         return sock
 
+    def getresponse(self) -> t.Any:
+        self._answering = True
+        try:
+            return super().getresponse()  # type: ignore[misc]
+        finally:
+            self._answering = False
+
     def close(self) -> None:
         super().close()  # type: ignore[misc]
+        if not self._answering:  # else the server closes after this answer, which is still to be read
+            self._release()
+
+    def _release(self) -> None:
         end, self._end = self._end, None
         if end is not None:
             self.wire.release(end)

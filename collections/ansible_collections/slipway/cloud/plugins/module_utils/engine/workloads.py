@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import typing as t
 
-from .resources import BUILT_IN_GROUPS, ROLLOUT, SELDON_DEPLOYMENT
+from .resources import ROLLOUT, SELDON_DEPLOYMENT, is_built_in
 
 if t.TYPE_CHECKING:
     from .resources import Object
@@ -19,14 +19,22 @@ if t.TYPE_CHECKING:
 WORKLOADS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "Pod", "CronJob"})
 """Those of Kubernetes' own kinds that run something."""
 
+_TAKERS = {
+    "patch": WORKLOADS,
+    "restart": frozenset({"Deployment", "StatefulSet", "DaemonSet"}),
+    "scale": frozenset({"Deployment", "ReplicaSet", "StatefulSet"}),
+}
 _REPLICAS = "/spec/replicas"
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
-def is_workload(obj: Object) -> bool:
-    """Whether an object is there to run something, as far as can be told: any custom resource may be."""
-    group, kind = _kind(obj)
-    return group not in BUILT_IN_GROUPS or kind in WORKLOADS
+def takes(obj: Object, operation: str) -> bool:
+    """Whether an object can be taken through an operation, as C(scale), as far as can be told: any custom resource may.
+
+    Any operation that is not in the table does for all.
+    """
+    kinds = _TAKERS.get(operation)
+    return kinds is None or not is_built_in(obj) or obj["kind"] in kinds
 
 
 def replica_places(obj: Object) -> list[str]:

@@ -19,7 +19,7 @@ SEED = [("create", {}), ("wait", {}), ("scale", {"replicas": 2}), ("wait", {}), 
 
 
 def steps(text: str) -> list[tuple[str, dict[str, t.Any]]]:
-    known = ("number", "step", "state", "among")
+    known = ("number", "step", "state")
     found = plan_of(text, origin="x.yaml").steps
     assert [each["number"] for each in found] == list(range(1, len(found) + 1))
     return [(each["step"], {key: value for key, value in each.items() if key not in known}) for each in found]
@@ -54,12 +54,19 @@ def test_steps(declared: str, expected: list[tuple[str, t.Any]]) -> None:
 
 
 def test_each_step_is_told_what_it_brings_about_and_with_what() -> None:
-    plan = plan_of(f"{THING}---\nsteps: [create, scale: 2, pause]", origin="x.yaml")
-    assert [(each["state"], each["among"]) for each in plan.steps] == [
-        ("present", "documents"),
-        ("scaled", "workloads"),
-        ("", "documents"),
-    ]
+    job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: b}\n"
+    plan = plan_of(f"{THING}---\n{job}---\nsteps: [create, scale: 2, pause]", origin="x.yaml")
+    assert [each["state"] for each in plan.steps] == ["present", "scaled", ""]
+    assert {step: [each["kind"] for each in takers] for step, takers in plan.takers.items()} == {
+        "create": ["Thing", "Job"],
+        "scale": ["Thing"],
+        "pause": ["Thing", "Job"],
+    }
+
+
+def test_step_for_which_there_is_no_object_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="step 3, scale: none of the objects"):
+        plan_of("apiVersion: batch/v1\nkind: Job\nmetadata: {name: b}\n", origin="x.yaml")
 
 
 def test_resources_and_clusters() -> None:

@@ -23,3 +23,4 @@ def test_resources_are_those_of_the_answer_less_subresources() -> None:
         Resource("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False),
         Resource("storage.k8s.io/v1", "VolumeAttachment", "volumeattachments", namespaced=False),
     ]
+    assert [each.has_status for each in resources_in(answer)] == [False, True]

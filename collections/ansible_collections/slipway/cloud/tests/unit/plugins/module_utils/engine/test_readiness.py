@@ -378,6 +378,31 @@ def test_caller_says_when_a_resource_is_ready(
     assert summary in verdict.summary
 
 
+@pytest.mark.parametrize(
+    ("has_status", "status", "seconds", "state"),
+    [
+        (True, {}, 0.0, State.PENDING),
+        (True, {}, 1.9, State.PENDING),
+        (True, {}, 2.0, State.DONE),
+        (True, {"phase": "Up"}, 0.0, State.DONE),
+        (False, {}, 0.0, State.DONE),
+    ],
+)
+def test_controller_has_a_moment_to_say_something(
+    has_status: bool, status: Object, seconds: float, state: State
+) -> None:
+    resource = Resource("example.org/v1", "Thing", "things", has_status=has_status)
+    obj = {"kind": "Thing", "metadata": {"name": "demo", "uid": "d"}, "status": status}
+    view = View(Target(resource, "n", "demo", uid="d", revision=10), obj, True)
+    assert ready(replace(view, now=seconds, since=ready(view).since)).state is state
+
+
+@pytest.mark.parametrize(("seen", "state"), [(1, State.PENDING), (2, State.DONE)])
+def test_condition_may_be_of_an_older_generation(seen: int, state: State) -> None:
+    status = {"conditions": [{"type": "Ready", "status": "True", "observedGeneration": seen}]}
+    assert judged("example.org/v1", "Thing", {}, status).state is state
+
+
 def test_kind_without_a_rule_is_told() -> None:
     assert "Nothing tells when a Thing is ready" in judged("example.org/v1", "Thing", {}, {}).warning
 

@@ -15,6 +15,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.workloads imp
     replica_places,
     replicas_of,
     restarted,
+    takes,
     with_replicas,
 )
 
@@ -53,6 +54,22 @@ PLACES = {
         ["/spec/predictors/0/componentSpecs/1/replicas", P0],
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "operations"),
+    [
+        ("v1", "ConfigMap", ["create"]),
+        ("v1", "Pod", ["create", "patch"]),
+        ("apps/v1", "DaemonSet", ["create", "patch", "restart"]),
+        ("apps/v1", "ReplicaSet", ["create", "patch", "scale"]),
+        ("apps/v1", "Deployment", ["create", "patch", "restart", "scale"]),
+        ("example.org/v1", "ConfigMap", ["create", "patch", "restart", "scale"]),
+    ],
+)
+def test_operations_that_a_kind_can_be_taken_through(version: str, kind: str, operations: list[str]) -> None:
+    known = ("create", "patch", "restart", "scale")
+    assert [each for each in known if takes(obj(version, kind), each)] == operations
 
 
 @pytest.mark.parametrize(("declared", "places"), PLACES.values(), ids=PLACES)
