@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 GHOST = "ghost"
 TIMEOUT = 60.0
-NOTHING = 0.05
 
 
 @pytest.fixture(scope="module")
@@ -127,5 +126,4 @@ def test_fast_ones_are_told_soon_again(kubernetes: Kubernetes, trouble: Places) 
 def test_no_false_alarm_while_the_api_server_is_busy(kubernetes: Kubernetes, namespace: str, pause: str) -> None:
     with api_load(kubernetes) as load:
         assert roll_out(kubernetes, namespace, pause) == []
-        # Where others use this machine too, no more is to be had than all of it.
-        assert load.cores >= BUSY or load.idle < NOTHING
+        assert load.cores >= BUSY

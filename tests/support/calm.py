@@ -19,17 +19,12 @@ def calm(*, within: float = 20) -> None:
 
 
 def _idle_share() -> float:
-    before = ticks()
+    before = _ticks()
     time.sleep(WINDOW)
-    return idle_share(before)
-
-
-def idle_share(before: list[int]) -> float:
-    """The share of the cores' time that was idle since these ticks."""
-    spent = [after - then for then, after in zip(before, ticks(), strict=True)]
+    spent = [after - then for then, after in zip(before, _ticks(), strict=True)]
     return sum(spent[3:5]) / sum(spent)
 
 
-def ticks() -> list[int]:
+def _ticks() -> list[int]:
     """The time of all cores: user, nice, system, idle, iowait, irq, softirq, steal; proc_stat(5)."""
     return [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]

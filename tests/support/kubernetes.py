@@ -49,6 +49,11 @@ class Kubernetes:
         """The nodes, the control plane first, and their addresses on the bridge."""
         return {node.name: node.address for node in self.layout.nodes}
 
+    @property
+    def control_plane(self) -> str:
+        """The node that the API server runs on."""
+        return next(iter(self.addresses))
+
     def kubectl(self, *arguments: str, timeout: float = 60) -> str:
         """Run kubectl and return its output. Raises `KubectlError`."""
         command = [str(VENV_BIN / "kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
