@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.ansible import module
 from tests.support.api_server import POWERLESS, free_ports
+from tests.support.things import definition
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,7 @@ DOWN = "down"
 MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
 THING = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "x"}}
 POD = {"containers": [{"name": "a", "image": "b", "imagePullPolice": "Never"}]}
+SIZED = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}
 MISTYPED = {
     "apiVersion": "apps/v1",
     "kind": "Deployment",
@@ -149,22 +151,6 @@ def test_file(kubeconfig: Path, tmp_path: Path, text: str, message: str) -> None
     assert "Traceback" not in answer.output
 
 
-def definition(group: str) -> dict[str, Any]:
-    size = {"type": "object", "properties": {"size": {"type": "integer"}}}
-    schema = {"type": "object", "properties": {"spec": size}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"things.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"plural": "things", "kind": "Thing"},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
-        },
-    }
-
-
 def test_what_has_succeeded_is_told_beside_what_has_failed(kubeconfig: Path, namespace: str, tmp_path: Path) -> None:
     """The second one could not be judged before its definition was there, which comes later in the same list."""
     group = "partial.example.org"
@@ -174,7 +160,7 @@ def test_what_has_succeeded_is_told_beside_what_has_failed(kubeconfig: Path, nam
         for name, size in sizes.items()
     ]
     file = tmp_path / "all.yaml"
-    file.write_text("\n---\n".join(map(json.dumps, [*documents, definition(group)])))
+    file.write_text("\n---\n".join(map(json.dumps, [*documents, definition(group, SIZED)])))
     answer = module("manifest", {"src": [str(file)], "namespace": namespace}, kubeconfig=kubeconfig)
     states = {each["name"]: (each["action"], each["state"]) for each in answer.result["objects"]}
     assert states == {

@@ -14,6 +14,7 @@ import pytest
 from tests.support.ansible import clean_environment, module
 from tests.support.api_server import MERGE_PATCH
 from tests.support.paths import CHECKOUT, VENV_BIN
+from tests.support.things import definition
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,18 +24,6 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 GROUP = "life.example.org"
-SCHEMA = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-DEFINITION = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": f"things.{GROUP}"},
-    "spec": {
-        "group": GROUP,
-        "scope": "Namespaced",
-        "names": {"plural": "things", "kind": "Thing"},
-        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": SCHEMA}}],
-    },
-}
 THING = {
     "apiVersion": f"{GROUP}/v1",
     "kind": "Thing",
@@ -46,7 +35,7 @@ THING = {
 @pytest.fixture
 def things(kubeconfig: Path, namespace: str) -> str:
     """The path of the things of a namespace."""
-    answer = module("manifest", {"definition": DEFINITION}, kubeconfig=kubeconfig)
+    answer = module("manifest", {"definition": definition(GROUP)}, kubeconfig=kubeconfig)
     assert answer.code == 0, answer.output
     return f"/apis/{GROUP}/v1/namespaces/{namespace}/things"
 

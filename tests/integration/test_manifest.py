@@ -25,6 +25,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.lifecycle import Options, Result
 from tests.support.ansible import module
 from tests.support.api_server import MERGE_PATCH, ApiError, free_ports
+from tests.support.things import definition
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -54,21 +55,6 @@ def group() -> str:
 
 def config_map(name: str, **data: str) -> Object:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
-
-
-def definition(group: str) -> Object:
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"things.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"plural": "things", "kind": "Thing"},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
-        },
-    }
 
 
 def thing(group: str, **meta: str) -> Object:
