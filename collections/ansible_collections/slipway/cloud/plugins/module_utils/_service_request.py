@@ -78,7 +78,8 @@ def address_of(service: Object) -> str:
 
 def nobody_there(answer: Answer) -> bool:
     """Whether the API server found nobody to hand a request on to: it may be repeated without harm."""
-    return answer.status == 503 and b"no endpoints available" in answer.data
+    refused = b"error trying to reach service: dial " in answer.data and b"connection refused" in answer.data
+    return answer.status == 503 and (refused or b"no endpoints available" in answer.data)
 
 
 def problems_of(answer: Answer, *, status: t.Sequence[int], contains: str | None) -> list[str]:

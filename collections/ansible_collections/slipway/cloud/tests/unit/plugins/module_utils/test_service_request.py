@@ -96,7 +96,9 @@ def test_no_address() -> None:
     ("answer", "nobody"),
     [
         (Answer(503, b'{"kind": "Status", "message": "no endpoints available for service"}'), True),
+        (Answer(503, b"error trying to reach service: dial tcp 10.1.2.3:80: connect: connection refused"), True),
         (Answer(503, b"busy"), False),
+        (Answer(503, b"backend: connection refused"), False),
         (Answer(200, b"no endpoints available"), False),
     ],
 )
