@@ -35,9 +35,10 @@ def built() -> str:
 
 def lived() -> str:
     """Run the case."""
+    files = [f"--filename={each}" for each in sorted(DEFINITIONS.glob("*-crd.yaml"))]
+    assert files, f"{DEFINITIONS} holds no definitions"
     kubernetes = Kubernetes()
     namespace = kubernetes.new_namespace()
-    files = [f"--filename={each}" for each in sorted(DEFINITIONS.rglob("*-crd.yaml"))]
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         try:
