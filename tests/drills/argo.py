@@ -42,7 +42,7 @@ def lived() -> str:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         try:
-            kubernetes.kubectl("create", *files)
+            kubernetes.kubectl("apply", "--server-side", *files)
             kubernetes.kubectl("wait", "--for=condition=Established", "--timeout=20s", *files)
             with beside(controller(kubernetes, namespace), log=home / "controller.log"):
                 answer = live(kubernetes, rollout(kubernetes.image("registry.k8s.io/pause"), namespace), home)
