@@ -57,7 +57,7 @@ def ghost(kubernetes: Kubernetes) -> Iterator[str]:
 def test_node_that_is_lost(kubernetes: Kubernetes, namespace: str, pause: str, ghost: str) -> None:
     pod = {**container(pause), "nodeName": ghost, "terminationGracePeriodSeconds": 1}
     cluster = deployment("demo", namespace, pod)
-    answer = said(kubernetes, [cluster], timeout=14)["demo"]
+    answer = said(kubernetes, [cluster], timeout=25)["demo"]
     assert answer.cause
     assert (answer.cause.code, "node ghost is not ready" in answer.text) == ("node_not_ready", True), answer.text
     with client.connect(client.Connection(kubeconfig=str(kubernetes.kubeconfig))) as connected:

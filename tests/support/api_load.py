@@ -1,7 +1,7 @@
 """Clients that list without end, so that the API server has a core's worth to do. Also a program: those clients.
 
 The VMs and whoever tests share two cores fairly, which leaves the API server about half of one. So its VM is preferred
-meanwhile: all others, the engine above all, have to do with what is left.
+meanwhile, and so are the clients: all others, the engine above all, have to do with what is left.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
     from tests.support.kubernetes import Kubernetes
 
-# A long answer, which the server has to write and to compress each time; to read it costs little.
-LIST = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+# Their list is a long answer, which the server has to write and to compress each time; to read it costs little.
+OBJECTS, NUMBERS = 40, 16_000
 CLIENTS = 8
 TICKS = 100  # of a second, in which Linux counts what a process uses
+NICE = -15  # as much of the processor for the clients, see sched(7)
 SHARES = 16  # of the processor for the control plane's VM, where others have one
 
 
@@ -74,9 +75,17 @@ def cpu_seconds(kubernetes: Kubernetes) -> float:
 @contextlib.contextmanager
 def api_load(kubernetes: Kubernetes) -> Iterator[Load]:
     """Keep the API server busy, and yield how busy it is once the clients are at work."""
-    command = [sys.executable, "-m", "tests.support.api_load", str(kubernetes.kubeconfig)]
+    namespace = kubernetes.new_namespace()
+    data = {"numbers": " ".join(map(str, range(NUMBERS)))}
+    maps = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"long-{number}"}, "data": data}
+        for number in range(OBJECTS)
+    ]
+    with tempfile.NamedTemporaryFile() as file:
+        kubernetes.apply(maps, into=Path(file.name), namespace=namespace)
+    command = [sys.executable, "-m", "tests.support.api_load", str(kubernetes.kubeconfig), namespace]
     process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", *command],
+        ["setpriv", "--pdeathsig", "KILL", "nice", f"--adjustment={NICE}", *command],
         env={**os.environ, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'collections'}"},
         stdout=subprocess.PIPE,
     )
@@ -88,24 +97,27 @@ def api_load(kubernetes: Kubernetes) -> Iterator[Load]:
     finally:
         process.kill()
         process.wait()
+        kubernetes.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-def list_for_ever(kubeconfig: Path) -> None:
+def list_for_ever(kubeconfig: Path, namespace: str) -> None:
     """List, read what comes and throw it away; say when all clients are at work."""
     started = threading.Barrier(CLIENTS, action=lambda: print("listing", flush=True))
-    threads = [threading.Thread(target=_list, args=(kubeconfig, started), daemon=True) for _ in range(CLIENTS)]
+    threads = [
+        threading.Thread(target=_list, args=(kubeconfig, namespace, started), daemon=True) for _ in range(CLIENTS)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def _list(kubeconfig: Path, started: threading.Barrier) -> None:
+def _list(kubeconfig: Path, namespace: str, started: threading.Barrier) -> None:
     host, context = _login(kubeconfig)
     connection = http.client.HTTPSConnection(host, context=context)
     started.wait()
     while True:
-        connection.request("GET", LIST, headers={"Accept-Encoding": "gzip"})
+        connection.request("GET", f"/api/v1/namespaces/{namespace}/configmaps", headers={"Accept-Encoding": "gzip"})
         connection.getresponse().read()
 
 
@@ -123,4 +135,4 @@ def _login(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
 
 
 if __name__ == "__main__":
-    list_for_ever(Path(sys.argv[1]))
+    list_for_ever(Path(sys.argv[1]), sys.argv[2])
