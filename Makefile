@@ -51,8 +51,9 @@ unit: dev next ## No network, no root; with the newest ansible-core too
 	pytest $(junit)
 	[ ! -d $(CACHE)/venv-next ] || $(CACHE)/venv-next/bin/pytest $(junit:.xml=-next.xml)
 
-integration: dev ## Against etcd and kube-apiserver of the bundle, with faults between
-	pytest tests/integration $(junit)
+integration: dev ## Against etcd and kube-apiserver of the bundle, with faults between; two tests at a time
+	pytest tests/integration --numprocesses=2 --dist=loadgroup -m 'not alone' $(junit)
+	pytest tests/integration -m alone $(junit:.xml=-alone.xml)
 
 packaging: dev ## The collection's tarball, installed into an empty place
 	pytest tests/packaging $(junit)
@@ -84,6 +85,7 @@ help:
 
 venv:
 	@tools/venv .venv requirements/runtime.txt
+	@tools/worker .venv
 
 dev: venv
 	@tools/venv .venv requirements/dev.txt

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.bench.scale import Bounds, broken, measure
 from tests.support.simulated import SimulatedKubernetes
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.alone
 def test_hundred_clusters_on_simulated_nodes(tmp_path: Path) -> None:
     with SimulatedKubernetes(tmp_path, nodes=100) as kubernetes:
         result = measure(kubernetes, 100, patience=2)
