@@ -60,7 +60,7 @@ def environment(kubernetes: Kubernetes, count: int) -> dict[str, str]:
 def main() -> int:
     """Return the exit code."""
     parser = argparse.ArgumentParser(prog="make bench", description="Compare Slipway with kubectl and kubernetes.core.")
-    parser.add_argument("rounds", nargs="?", type=int, default=5)
+    parser.add_argument("rounds", nargs="?", type=int, default=7)
     count: int = parser.parse_args().rounds
     kubernetes = Kubernetes()
     samples, seen = measure(kubernetes, count)
