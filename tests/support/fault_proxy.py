@@ -5,7 +5,8 @@
         proxy.inject(Cut(after=3), watch=True)
         ...  # a client that uses proxy.url
 
-A fault befalls the next `times` requests that match; everything else passes untouched and is recorded in `proxy.seen`.
+A fault befalls the next `times` requests that match, or those after the first `spared` ones; everything else passes
+untouched and is recorded in `proxy.seen`.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.api_server import ApiServer
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+Moment = Literal["asked", "answered", "told"]
+"""Of a request: it is not passed on yet; the server's answer is here, but not passed back; it is passed back."""
 
 
 @dataclass
@@ -144,6 +148,23 @@ class Last:
         exchange.relay()
 
 
+@dataclass(frozen=True)
+class Kill:
+    """Whoever asks is killed by `kill`, at a moment of its request."""
+
+    kill: Callable[[], None]
+    moment: Moment
+
+    def befall(self, exchange: Exchange) -> None:
+        """Pass on and back what comes before that moment, kill, and hang up."""
+        if self.moment == "answered":
+            exchange.swallow()
+        elif self.moment == "told":
+            exchange.relay(events=0)
+        self.kill()
+        exchange.hang_up()
+
+
 @dataclass
 class _Rule:
     """A fault with what it still has to befall."""
@@ -153,6 +174,7 @@ class _Rule:
     path: str
     watch: bool | None
     times: int
+    spared: int = 0
 
     def take(self, request: Request) -> bool:
         """Whether it befalls this request; counts it then."""
@@ -162,6 +184,9 @@ class _Rule:
             and self.path in request.path
             and self.watch in (None, request.watch)
         )
+        if wanted and self.spared:
+            self.spared -= 1
+            return False
         self.times -= wanted
         return wanted
 
@@ -190,11 +215,27 @@ class FaultProxy:
         return f"https://127.0.0.1:{self._port}"
 
     def inject(
-        self, fault: Fault, *, verb: str = "", path: str = "", watch: bool | None = None, times: int = 1
+        self,
+        fault: Fault,
+        *,
+        verb: str = "",
+        path: str = "",
+        watch: bool | None = None,
+        times: int = 1,
+        spared: int = 0,
     ) -> None:
-        """Let `fault` befall the next `times` requests of this verb whose path with query contains `path`."""
+        """Let `fault` befall the next `times` requests of this verb whose path with query contains `path`.
+
+        The first `spared` of them pass before that.
+        """
         with self._lock:
-            self._rules.append(_Rule(fault, verb, path, watch, times))
+            self._rules.append(_Rule(fault, verb, path, watch, times, spared))
+
+    def forgive(self) -> None:
+        """Let no fault befall anybody any more, and forget what came by."""
+        with self._lock:
+            self._rules.clear()
+            self.seen.clear()
 
     @contextlib.contextmanager
     def refusing(self) -> Iterator[None]:
@@ -294,6 +335,13 @@ class Exchange(BaseHTTPRequestHandler):
         if events is None:
             self.end()
         return lines
+
+    def swallow(self) -> None:
+        """Pass the request on, and keep its answer."""
+        answer = self._ask_upstream()
+        self.request_seen.status = answer.status
+        if not self.request_seen.watch:
+            answer.read()
 
     def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         """Send a whole answer."""

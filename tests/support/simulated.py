@@ -1,4 +1,7 @@
-"""A Kubernetes of any number of nodes on loopback: the bundle's control plane, and kwok in place of the kubelets."""
+"""A Kubernetes of any number of nodes on loopback: the bundle's control plane, and kwok in place of the kubelets.
+
+A pod with the label `held` stays as it is, not started or not gone, until the label is taken away.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ CONTROLLERS = ("deployment-controller", "replicaset-controller", "garbage-collec
 UNLIMITED = ("--kube-api-qps=2000", "--kube-api-burst=4000")
 QUIET = ("--leader-elect=false", "--secure-port=0")
 AT_ONCE = 8
+HELD = "held"
 
 NODE_STATUS = """
 addresses: [{address: 127.0.0.1, type: InternalIP}]
@@ -46,7 +50,8 @@ containerStatuses:
 
 def _stage(kind: str, deleted: str, until: str, then: Any) -> dict[str, Any]:
     """What kwok does with an object of a kind once, as it stands or is to go, as long as it has no field `until`."""
-    expressions = [(".metadata.deletionTimestamp", deleted), (until, "DoesNotExist")]
+    unless = (until, f".metadata.labels.{HELD}")
+    expressions = [(".metadata.deletionTimestamp", deleted), *((field, "DoesNotExist") for field in unless)]
     return {
         "apiVersion": "kwok.x-k8s.io/v1alpha1",
         "kind": "Stage",
