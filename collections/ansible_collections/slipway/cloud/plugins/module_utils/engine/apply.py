@@ -50,6 +50,16 @@ def apply(
     return client.request("PATCH", path, query, body=obj, content_type=APPLY_PATCH, action=f"apply {name}")
 
 
+def create(client: Client, resource: Resource, obj: Object, *, manager: str = FIELD_MANAGER) -> Object:
+    """Make an object and return it as the server keeps it; ConflictError if there is one of that name.
+
+    A request whose answer was lost is repeated, so that one may be this very call's: who must know marks his own.
+    """
+    namespace, name = object_key(obj)
+    path, query = resource.path(namespace), _query(manager, dry_run=False)
+    return client.request("POST", path, query, body=obj, action=f"create {title(resource.kind, name, namespace)}")
+
+
 def patch(client: Client, resource: Resource, current: Object, changes: Object, *, dry_run: bool = False) -> Object:
     """Merge ``changes`` into the very object that ``current`` is, and return it; ConflictError if it is another now."""
     body = {**changes, "metadata": {**changes.get("metadata", {}), "uid": current["metadata"]["uid"]}}

@@ -100,26 +100,32 @@ def label_problems(labels: t.Mapping[str, str], *, what: str = "label") -> list[
     return problems
 
 
+def field_problems(cluster: Cluster) -> list[tuple[str, str]]:
+    """Return everything that is wrong with a cluster and can be known without asking a server, each with its field."""
+    image, replicas = cluster.image, cluster.replicas
+    found = {
+        "name": name_problems("name", cluster.name),
+        "namespace": name_problems("namespace", cluster.namespace),
+        "image": ["image is missing"] * (not image)
+        + [f"image {image!r} is no image reference such as registry/name:tag"] * any(map(str.isspace, image)),
+        "replicas": [f"replicas is {replicas}, which is less than 0"] * (replicas is not None and replicas < 0),
+        "labels": label_problems(cluster.labels)
+        + [f"label {key} is set by Slipway itself" for key in _RESERVED_LABELS if key in cluster.labels],
+        "node_selector": label_problems(cluster.node_selector, what="node_selector"),
+        "env": [f"env name {name!r} is no environment variable" for name in cluster.env if not _ENV_NAME.fullmatch(name)],
+        "resources": [
+            f"resources {kind} {resource}: {amount!r} is no quantity such as 500m or 64Mi"
+            for kind, amounts in cluster.resources.items()
+            for resource, amount in amounts.items()
+            if not _QUANTITY.fullmatch(amount)
+        ],
+    }
+    return [(name, problem) for name, problems in found.items() for problem in problems]
+
+
 def cluster_problems(cluster: Cluster) -> list[str]:
-    """Return everything that is wrong with a cluster and can be known without asking a server."""
-    problems = [*name_problems("name", cluster.name), *name_problems("namespace", cluster.namespace)]
-    if not cluster.image:
-        problems.append("image is missing")
-    if any(char.isspace() for char in cluster.image):
-        problems.append(f"image {cluster.image!r} is no image reference such as registry/name:tag")
-    if cluster.replicas is not None and cluster.replicas < 0:
-        problems.append(f"replicas is {cluster.replicas}, which is less than 0")
-    problems += label_problems(cluster.labels)
-    problems += [f"label {key} is set by Slipway itself" for key in _RESERVED_LABELS if key in cluster.labels]
-    problems += label_problems(cluster.node_selector, what="node_selector")
-    problems += [
-        f"env name {name!r} is no environment variable" for name in cluster.env if not _ENV_NAME.fullmatch(name)
-    ]
-    for kind, amounts in cluster.resources.items():
-        for resource, amount in amounts.items():
-            if not _QUANTITY.fullmatch(amount):
-                problems.append(f"resources {kind} {resource}: {amount!r} is no quantity such as 500m or 64Mi")
-    return [f"cluster {cluster.name!r}: {problem}" for problem in problems]
+    """Return everything that is wrong with a cluster, a line each."""
+    return [f"cluster {cluster.name!r}: {problem}" for _field, problem in field_problems(cluster)]
 
 
 def duplicates(keys: t.Iterable[tuple[str, str]]) -> list[str]:

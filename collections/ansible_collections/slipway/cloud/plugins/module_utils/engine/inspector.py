@@ -9,9 +9,11 @@ Whoever asks is not kept waiting: each finding is announced. What may not be rea
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import re
 import threading
+import time
 import typing as t
 
 from .diagnosis import Ask, Evidence
@@ -27,6 +29,7 @@ if t.TYPE_CHECKING:
 _LOG_LINES = "25"
 _LOG_BYTES = str(1 << 16)
 _READ_TIMEOUT = 5.0
+_FRESH, _KEPT = 60.0, 600.0  # seconds after which an answer is read anew if it is asked for, and else forgotten
 _SELECTIONS: dict[str, t.Callable[[Ask], Selection]] = {
     "events": lambda ask: Selection(EVENT, ask.namespace or None, fields="type=Warning"),
     "nodes": lambda _: Selection(NODE),
@@ -52,7 +55,7 @@ def _facts(node: Object | None) -> t.Any:
 
 
 class Inspector:
-    """Answers what is asked, each thing once. Nothing is started before the first ask.
+    """Answers what is asked, each thing once a minute. Nothing is started before the first ask.
 
     :param learned: called after each finding, from threads of the inspector, without a lock held.
     :param inactivity: see Reflector.
@@ -63,7 +66,7 @@ class Inspector:
         self._learned = learned
         self._inactivity = inactivity
         self._lock = threading.Lock()
-        self._asked: set[Ask] = set()
+        self._asked: dict[Ask, float] = {}  # and when
         self._answered: frozenset[Ask] = frozenset()
         self._streams: dict[Ask, Reflector] = {}
         self._events: dict[str, dict[str, Object]] = {}  # by uid of what they are about, and their own
@@ -80,11 +83,13 @@ class Inspector:
     def ask(self, asks: t.Iterable[Ask]) -> None:
         """Begin to find out what is not known yet."""
         with self._lock:
-            for ask in () if self._closed else set(asks) - self._asked:
-                self._asked.add(ask)
+            now = time.monotonic()
+            for ask in () if self._closed else set(asks) - self._streams.keys():
                 if ask.what in _SELECTIONS:
+                    self._asked[ask] = math.inf
                     self._follow(ask)
-                else:
+                elif now >= self._asked.get(ask, -math.inf) + _FRESH:
+                    self._asked[ask] = now
                     self._read_later(ask)
 
     def _follow(self, ask: Ask) -> None:
@@ -124,10 +129,10 @@ class Inspector:
         about = change.obj.get("involvedObject", {}).get("uid", "")
         events = self._events.setdefault(about, {})
         uid = change.obj["metadata"]["uid"]
-        if change.kind == DELETED:
-            events.pop(uid, None)
-        else:
+        if change.kind != DELETED:
             events[uid] = change.obj
+        elif events.pop(uid, None) and not events:
+            del self._events[about]
 
     def _answer(self, ask: Ask) -> None:
         with self._lock:
@@ -139,8 +144,19 @@ class Inspector:
             # Evidence that cannot be had must not cost the wait.
             with contextlib.suppress(EngineError):
                 _READERS[ask.what](self, ask)
+            self._forget_old()
             self._answer(ask)
         self._channel.close()
+
+    def _forget_old(self) -> None:
+        """Forget what nobody has asked for in a long time."""
+        with self._lock:
+            old = {ask for ask, at in self._asked.items() if at < time.monotonic() - _KEPT}
+            self._answered -= old
+            for ask in old:
+                del self._asked[ask]
+                self._logs.pop(ask, None)
+                self._exists.pop(ask, None)
 
     def _read_log(self, ask: Ask) -> None:
         """Read the last lines of a container's log."""

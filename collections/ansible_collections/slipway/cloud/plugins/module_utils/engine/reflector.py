@@ -180,6 +180,9 @@ class Reflector(threading.Thread):
         self.selection = selection
         self.store = Store()
         self.synced = False
+        self.heard = time.monotonic()  # when the server last said anything, be it a bookmark
+        self.failing_since: float | None = None  # when attempts began to fail, None while they do not
+        self.interruptions = 0  # attempts that failed, or watches that broke off
         self._report = report
         self._give_up = give_up
         self._warn = warn
@@ -220,8 +223,14 @@ class Reflector(threading.Thread):
                 self._watch()
                 delay = self._backoff.next()
             except (StreamError, UnreachableError, ApiError) as error:
+                self.interruptions += 1
+                self.failing_since = self.failing_since or time.monotonic()
                 delay = self._after(error)
             self._stopping.wait(delay)
+
+    def _hear(self) -> None:
+        """Note that the server is there."""
+        self.heard, self.failing_since = time.monotonic(), None
 
     def _after(self, error: StreamError | UnreachableError | ApiError) -> float:
         """Return the seconds until the next attempt. :raises EngineError: ``error``, if there is to be none."""
@@ -253,6 +262,7 @@ class Reflector(threading.Thread):
         query = {**self.selection.query, "limit": _PAGE}
         while True:
             page = self._channel.get(path, query, action=self.selection.action, read_timeout=self._inactivity)
+            self._hear()
             items += page.get("items") or []
             if not page["metadata"].get("continue"):
                 break
@@ -282,11 +292,13 @@ class Reflector(threading.Thread):
         path = self.selection.resource.path(self.selection.namespace)
         watch = self._channel.watch(path, query, action=self.selection.action, read_timeout=self._inactivity)
         began, decoder = time.monotonic(), LineDecoder()
+        self._hear()
         self._polling = False
         self._refusals.reset()
         with contextlib.closing(watch):
             try:
                 for chunk in watch:
+                    self._hear()
                     self.take(decoder.feed(chunk))
             finally:
                 if time.monotonic() - began > _DELAYS[-1]:  # it was up, and there was nothing to tell

@@ -26,6 +26,8 @@ if t.TYPE_CHECKING:
     from .client import Client
 
 Watcher = t.Callable[[Target, Verdict], None]
+Observer = t.Callable[[View, Verdict], None]
+"""Is told each change of the verdict on one target; quick, and without calling back, for the tracker holds its lock."""
 Warner = t.Callable[[Selection, str], None]
 Clock = t.Callable[[], float]
 """Returns seconds that never go back."""
@@ -44,6 +46,7 @@ class Outcome:
 class _Wait:
     target: Target
     judge: Judge
+    observer: Observer | None  # with one the wait is never decided
     restarts: t.Mapping[tuple[str, str], int]  # of the containers that were there before: their past is no cause
     future: Future[Outcome] = field(default_factory=Future)
     verdict: Verdict = field(default_factory=lambda: Verdict(State.PENDING, "not seen yet"))
@@ -140,6 +143,8 @@ class Tracker:
         self._timekeeper: threading.Thread | None = None
         self._running = False
         self._error: EngineError | None = None
+        self.synced: Future[None] = Future()  # resolved once every stream has its first list
+        self.broken: Future[None] = Future()  # fails with the error of a stream that gave up
 
     def __enter__(self) -> Tracker:
         self._running = True
@@ -176,13 +181,14 @@ class Tracker:
         if missing:
             raise UnreachableError(f"The API server gave no list in time of: {', '.join(missing)}.")
 
-    def expect(self, target: Target, judge: Judge) -> Future[Outcome]:
+    def expect(self, target: Target, judge: Judge, observer: Observer | None = None) -> Future[Outcome]:
         """Return a future that is resolved when ``judge`` finds the target done or failed.
 
-        It may be resolved already: what the streams have shown since they began counts.
+        It may be resolved already: what the streams have shown since they began counts. With an ``observer``, who is
+        told the first verdict and each one that differs, it is not: whatever is found, it may still change.
         """
         with self._changed:
-            wait = _Wait(target, judge, restart_counts(self._family.descendants(target.uid)))
+            wait = _Wait(target, judge, observer, restart_counts(self._family.descendants(target.uid)))
             wait.future.set_running_or_notify_cancel()  # from now on it cannot be cancelled, only abandoned
             if self._error:
                 wait.future.set_exception(self._error)
@@ -251,6 +257,8 @@ class Tracker:
             roots = [self._family.root(change.obj) for change in changes]
             for change in changes:
                 self._family.take(change)
+            if not self.synced.done() and all(each.synced for each in self._streams.values()):
+                self.synced.set_result(None)
             self._changed.notify_all()
             decided = [wait for wait in self._concerned(stream, changes, roots) if self._evaluate(wait)]
         _resolve(decided)
@@ -273,7 +281,9 @@ class Tracker:
             wait.reached.setdefault(stage, view.now)
         if wait.verdict != before:
             self._watcher(wait.target, wait.verdict)
-        if wait.verdict.state is State.PENDING:
+            if wait.observer:
+                wait.observer(view, wait.verdict)
+        if wait.verdict.state is State.PENDING or wait.observer:
             if self._running:
                 self._inspector.ask(wait.verdict.asks)
                 self._wake(wait.verdict.due)
@@ -303,12 +313,14 @@ class Tracker:
     def _abort(self, error: EngineError) -> None:
         """Fail every wait: without one of its streams none can be judged."""
         with self._changed:
+            if self._error:  # another stream was the first
+                return
             self._error = error
             futures = list(self._waits)
             self._waits.clear()
             self._index.clear()
             self._changed.notify_all()
-        for future in futures:
+        for future in (self.broken, *futures):
             future.set_exception(error)
 
 
