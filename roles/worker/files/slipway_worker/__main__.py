@@ -1,0 +1,70 @@
+"""python -m slipway_worker: serves until SIGTERM. Ends by 0, or by 2 with a line on stderr if it cannot begin."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+import typing as t
+
+# Before gRPC is imported: what it says of each broken handshake is not for an operator, and not JSON.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.client import Client, Connection
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import EngineError
+
+from . import logs
+from .fleet import Fleet
+from .identity import Gate, TokensError
+from .metrics import Metrics
+from .server import PortError, Server
+from .service import Clusters
+from .settings import Settings, SettingsError, describe, from_environ
+from .store import Store
+from .tls import Certificates, TlsError
+
+ABOUT = """\
+The worker of Slipway: creates, scales, watches and deletes clusters of pods, as the gRPC service slipway.v1.Clusters.
+It keeps its state in Kubernetes alone, which it reaches by KUBECONFIG, or as the pod that it runs in.
+"""
+
+
+def main(arguments: t.Sequence[str] | None = None) -> int:
+    """Run the worker; returns the exit code."""
+    _parser().parse_args(arguments)
+    logs.configure()
+    try:
+        asyncio.run(_run(from_environ(os.environ)))
+    except (SettingsError, TlsError, TokensError, PortError, EngineError) as error:
+        print(f"slipway_worker: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog="python -m slipway_worker",
+        description=ABOUT,
+        epilog=f"environment variables, [default]:\n{describe()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+async def _run(settings: Settings) -> None:
+    gate, certificates, metrics = Gate(settings.tokens_file), Certificates(settings.tls_dir), Metrics()
+    with Client(Connection(pool=settings.threads)) as client, Fleet(client, settings.namespaces) as fleet:
+        metrics.watch(fleet, certificates)
+        clusters = Clusters(settings, Store(client), fleet, metrics)
+        server = Server(settings, clusters, gate=gate, certificates=certificates, metrics=metrics)
+        with metrics.served(settings.metrics_port):
+            await server.serve(fleet)
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    # Not by sys.exit(), which waits for every thread: one may be asking an API server that does not answer.
+    os._exit(code)

@@ -1,0 +1,75 @@
+"""Logs as lines of JSON on stdout: time, level, logger, message, and the fields that a record is given by ``extra``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import sys
+import threading
+import typing as t
+
+if t.TYPE_CHECKING:
+    from types import TracebackType
+
+LONGEST = 253  # characters of a field that a caller has chosen, as a Kubernetes name
+
+log = logging.getLogger(__name__)
+_calls = logging.getLogger("slipway_worker.calls")
+_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OUR_FAULTS = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; what is no JSON becomes its str()."""
+        line = {
+            "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def configure(stream: t.TextIO | None = None) -> None:
+    """Have everything that is logged, warned of or not caught in this process written so."""
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    # These tell each connection that broke, which whoever had it tells better.
+    for noisy in ("urllib3", "asyncio", "kubernetes"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.raiseExceptions = False  # a reader of stdout that went away is nothing to tell on stderr
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+
+
+def call(
+    *, method: str, request: object, caller: str, code: str, seconds: float, detail: str = "", peer: str = ""
+) -> None:
+    """Log how a call ended; ``request`` is its message, or None where it could not be read."""
+    asked = {field: str(getattr(request, of, ""))[:LONGEST] for field, of in _FIELDS.items()}
+    fields = {"method": method, **asked, "caller": caller, "peer": peer, "code": code, "seconds": round(seconds, 6)}
+    if detail:
+        fields["detail"] = detail[:4096]
+    level = logging.ERROR if code in _OUR_FAULTS else logging.INFO
+    _calls.log(level, "%s: %s", method, code, extra=fields)
+
+
+_FIELDS = {"request_id": "request_id", "namespace": "namespace", "cluster": "name"}
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    log.critical("Not caught: %r", error, exc_info=(kind, error, trace))
+
+
+def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None:
+        _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
