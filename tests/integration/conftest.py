@@ -1,4 +1,4 @@
-"""One API server a run, a fresh proxy and namespace a test."""
+"""One API server a run, a fresh proxy and namespace a test; one simulated Kubernetes for all tests of the worker."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.api_server import ApiServer
+from tests.support.authority import Authority
 from tests.support.fault_proxy import FaultProxy
+from tests.support.worker_site import a_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.worker import Client, Worker
+    from tests.support.worker_site import Site
 
 _numbers = itertools.count(1)
 
@@ -43,3 +48,24 @@ def namespace(api: ApiServer) -> str:
 def kubeconfig(api: ApiServer, tmp_path: Path) -> Path:
     """A kubeconfig that leads straight to the API server."""
     return api.kubeconfig(tmp_path / "kubeconfig")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """What all tests of the worker share: they are of one xdist_group, so that one process has it."""
+    with a_site(tmp_path_factory.mktemp("site"), Authority.new("slipway test")) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def workers(site: Site) -> Iterator[list[Worker]]:
+    """Two workers that every test may use, and none may harm."""
+    with site.running(2) as workers:
+        yield workers
+
+
+@pytest.fixture(scope="session")
+def client(site: Site, workers: list[Worker]) -> Iterator[Client]:
+    """A client whose calls go to both of them in turns."""
+    with site.client(*workers) as client:
+        yield client

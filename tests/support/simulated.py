@@ -76,12 +76,13 @@ class SimulatedKubernetes(ApiServer):
     """A whole control plane as child processes that cannot outlive this one."""
 
     nodes: int = 10
+    controllers: tuple[str, ...] = CONTROLLERS
 
     def start(self) -> None:
         """Start everything and wait until every node is ready."""
         super().start()
         login = f"--kubeconfig={self.kubeconfig(self.home / 'kubeconfig')}"
-        self._run("kube-controller-manager", login, f"--controllers={','.join(CONTROLLERS)}", *QUIET, *UNLIMITED)
+        self._run("kube-controller-manager", login, f"--controllers={','.join(self.controllers)}", *QUIET, *UNLIMITED)
         self._run("kube-scheduler", login, *QUIET, *UNLIMITED)
         (self.home / "kwok.yaml").write_text("\n---\n".join(map(json.dumps, STAGES)))
         config = f"--config={self.home / 'kwok.yaml'}"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+Metadata = tuple[tuple[str, str | bytes], ...]
 Request = TypeVar("Request", bound="Message")
 Answer = TypeVar("Answer", bound="Message")
 
@@ -159,6 +160,10 @@ class Worker:
         parts = re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", rollup, re.MULTILINE)
         return sum(map(int, parts)) / 1024
 
+    def threads(self) -> int:
+        """How many it has."""
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
     def _environment(self) -> dict[str, str]:
         settings = {
             "NAMESPACES": ",".join(self.namespaces),
@@ -173,16 +178,18 @@ class Worker:
 
 
 class Client:
-    """The calls of one caller, in turns over all addresses. Each call is made once; nothing is repeated here."""
+    """The calls of one caller, in turns over all addresses. Each call is made once; nothing is repeated here.
 
-    def __init__(self, *addresses: str, tls: Path | None, token: str = "") -> None:
+    Without `tls` it speaks in the clear; where that directory has no key it shows no certificate.
+    """
+
+    def __init__(self, *addresses: str, tls: Path | None) -> None:
         target = f"ipv4:{','.join(addresses)}"
-        self.metadata = [("authorization", f"Bearer {token}")] if token else None
         if tls is None:
             self.channel = grpc.insecure_channel(target, OPTIONS)
         else:
-            ca, key, certificate = ((tls / name).read_bytes() for name in ("ca.crt", "tls.key", "tls.crt"))
-            credentials = grpc.ssl_channel_credentials(ca, key, certificate)
+            pair = [(tls / name).read_bytes() for name in ("tls.key", "tls.crt") if (tls / name).exists()]
+            credentials = grpc.ssl_channel_credentials((tls / "ca.crt").read_bytes(), *pair)
             self.channel = grpc.secure_channel(target, credentials, OPTIONS)
         self.create = self._unary(pb.CreateClusterRequest, pb.CreateClusterResponse)
         self.delete = self._unary(pb.DeleteClusterRequest, pb.DeleteClusterResponse)
@@ -202,6 +209,19 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.channel.close()
+
+    def ask(self, request: Message, *, timeout: float, metadata: Metadata = ()) -> Any:
+        """Make the call that a request belongs to, and see it through; return its answer, or all of them."""
+        answer = self._call(request)(request, timeout=timeout, metadata=metadata)
+        return list(answer) if isinstance(request, pb.WatchClusterRequest) else answer
+
+    def begin(self, request: Message, *, timeout: float) -> Any:
+        """Begin the call that a request belongs to, if it is not to watch; return its future."""
+        return self._call(request).future(request, timeout=timeout)
+
+    def _call(self, request: Message) -> Any:
+        verb, _, _ = type(request).__name__.partition("Cluster")
+        return getattr(self, verb.lower())
 
     def _unary(self, request: type[Request], answer: type[Answer]) -> grpc.UnaryUnaryMultiCallable[Request, Answer]:
         return self.channel.unary_unary(
