@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -82,8 +81,8 @@ def test_hundred_waits_at_once(site: Site) -> None:
         in_flight = 'slipway_in_flight{method="CreateCluster"}'
         eventually(lambda: worker.metrics()[in_flight] == WAITS, within=20, what="all wait")
         threads, memory = worker.threads(), worker.memory()
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda name: site.release(name, 1), names))
+        eventually(lambda: len(site.held(names)) == WAITS, within=20, what="all pods")
+        site.release_all(names)
         answers = [wait.result() for wait in waits]
         eventually(lambda: worker.metrics()[in_flight] == 0, within=5, what="none is left")
     print(f"{WAITS} waits: {memory:.0f} MiB, {threads} threads")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -155,10 +154,9 @@ class Worker:
         return {name: float(value) for name, value in rows}
 
     def memory(self) -> float:
-        """MiB of memory that it alone uses."""
-        rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        parts = re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", rollup, re.MULTILINE)
-        return sum(map(int, parts)) / 1024
+        """MiB of memory that it has, what it shares with others included."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def threads(self) -> int:
         """How many it has."""

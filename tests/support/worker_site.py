@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 from tests.support.worker import Client, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from tests.support.authority import Authority
@@ -94,14 +94,26 @@ class Site:
     def release(self, name: str, count: int, namespace: str = CLUSTERS) -> None:
         """Let the pods of a cluster go on as soon as so many of them are held."""
         pods = eventually(lambda: self._held(name, count, namespace), within=10, what=f"{count} pods of {name} held")
-        let_go = {"metadata": {"labels": {HELD: None}}}
+        self._let_go(pods)
+
+    def held(self, names: Collection[str]) -> list[Object]:
+        """The pods of these clusters that are held."""
+        found = self.kubernetes.request("GET", f"/api/v1/namespaces/{CLUSTERS}/pods?labelSelector={HELD}")["items"]
+        return [pod for pod in found if pod["metadata"]["labels"]["app.kubernetes.io/instance"] in names]
+
+    def release_all(self, names: Collection[str]) -> None:
+        """Let the pods of these clusters go on that are held now."""
+        self._let_go(self.held(names))
+
+    def _let_go(self, pods: Iterable[Object]) -> None:
+        change = {"metadata": {"labels": {HELD: None}}}
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(partial(self._patch, let_go), (f"namespaces/{namespace}/pods/{_name(pod)}" for pod in pods)))
+            list(pool.map(partial(self._patch, change), map(_path, pods)))
 
     def hold(self, name: str, namespace: str = CLUSTERS) -> None:
         """Keep the pods of a cluster from going."""
         for pod in self.items("pods", name, namespace):
-            self._patch({"metadata": {"labels": {HELD: "yes"}}}, f"namespaces/{namespace}/pods/{_name(pod)}")
+            self._patch({"metadata": {"labels": {HELD: "yes"}}}, _path(pod))
 
     def _held(self, name: str, count: int, namespace: str) -> list[Object]:
         held = [pod for pod in self.items("pods", name, namespace) if HELD in pod["metadata"]["labels"]]
@@ -136,5 +148,5 @@ def unique(prefix: str) -> str:
     return f"{prefix}-{next(_numbers)}"
 
 
-def _name(obj: Object) -> str:
-    return str(obj["metadata"]["name"])
+def _path(pod: Object) -> str:
+    return f"namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
