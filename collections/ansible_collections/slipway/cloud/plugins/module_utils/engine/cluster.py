@@ -112,7 +112,9 @@ def field_problems(cluster: Cluster) -> list[tuple[str, str]]:
         "labels": label_problems(cluster.labels)
         + [f"label {key} is set by Slipway itself" for key in _RESERVED_LABELS if key in cluster.labels],
         "node_selector": label_problems(cluster.node_selector, what="node_selector"),
-        "env": [f"env name {name!r} is no environment variable" for name in cluster.env if not _ENV_NAME.fullmatch(name)],
+        "env": [
+            f"env name {name!r} is no environment variable" for name in cluster.env if not _ENV_NAME.fullmatch(name)
+        ],
         "resources": [
             f"resources {kind} {resource}: {amount!r} is no quantity such as 500m or 64Mi"
             for kind, amounts in cluster.resources.items()

@@ -70,7 +70,7 @@ class Inspector:
         self._answered: frozenset[Ask] = frozenset()
         self._streams: dict[Ask, Reflector] = {}
         self._events: dict[str, dict[str, Object]] = {}  # by uid of what they are about, and their own
-        self._nodes: dict[tuple[str, str], Object] = {}
+        self._nodes: tuple[Object, ...] = ()
         self._logs: dict[Ask, tuple[str, ...]] = {}
         self._classes: dict[str, Object | None] = {}
         self._exists: dict[Ask, bool] = {}
@@ -115,9 +115,11 @@ class Inspector:
     def _take(self, ask: Ask, stream: Reflector, changes: list[Change]) -> None:
         with self._lock:
             if ask.what == "nodes":
+                before = {object_key(each): each for each in self._nodes}
+                now = dict(stream.store.objects)
                 keys = [object_key(change.obj) for change in changes]
-                before, self._nodes = self._nodes, dict(stream.store.objects)
-                news = any(_facts(before.get(key)) != _facts(self._nodes.get(key)) for key in keys)
+                news = any(_facts(before.get(key)) != _facts(now.get(key)) for key in keys)
+                self._nodes = tuple(now.values())
             else:
                 news = True
                 for change in changes:
@@ -209,7 +211,7 @@ class Inspector:
             own = [event for uid in uids for event in self._events.get(uid, {}).values()]
             return Evidence(
                 events=own + self._of_claims(uids),
-                nodes=tuple(self._nodes.values()),
+                nodes=self._nodes,
                 logs=dict(self._logs),
                 classes=dict(self._classes),
                 exists=dict(self._exists),
