@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import http.client
+import itertools
 import json
 import os
+import random
 import socket
 import ssl
 import subprocess
@@ -37,13 +39,30 @@ class ApiError(Exception):
         self.code = code
 
 
+_reserved: list[socket.socket] = []  # open for as long as this process lives
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Ports of 127.0.0.1 that nobody listens on, and that no other process of the tests is given meanwhile.
+
+    They lie below those that the kernel gives to clients: one of these may be taken between now and its use.
+    """
+    first_of_clients = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    candidates = random.sample(range(10_000, first_of_clients), k=first_of_clients - 10_000)
+    return list(itertools.islice(filter(_reserve, candidates), count))
+
+
+def _reserve(port: int) -> bool:
+    """Whether a port could be taken, for the life of this process: by a name that only one may have."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0slipway-test-port-{port}")
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        claim.close()
+        return False
+    _reserved.append(claim)
+    return True
 
 
 @dataclass
