@@ -54,7 +54,10 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run(settings: Settings) -> None:
     gate, certificates, metrics = Gate(settings.tokens_file), Certificates(settings.tls_dir), Metrics()
-    with Client(Connection(pool=settings.threads)) as client, Fleet(client, settings.namespaces) as fleet:
+    with (
+        Client(Connection(pool=settings.threads)) as client,
+        Fleet(client, settings.namespaces, inactivity=settings.inactivity) as fleet,
+    ):
         metrics.watch(fleet, certificates)
         clusters = Clusters(settings, Store(client), fleet, metrics)
         server = Server(settings, clusters, gate=gate, certificates=certificates, metrics=metrics)

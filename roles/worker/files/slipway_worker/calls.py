@@ -9,10 +9,13 @@ import time
 import typing as t
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo
 
 from . import logs
-from .identity import caller, refusal
+from .identity import caller
+from .status import Refusal
 
 if t.TYPE_CHECKING:
     from .identity import Context, Gate
@@ -76,8 +79,9 @@ class Calls(grpc.aio.ServerInterceptor):
 
     @contextlib.asynccontextmanager
     async def _admitted(self, read: Read, context: Context) -> t.AsyncIterator[t.Any]:
-        await self._gate.admit(context)
-        yield read()
+        async with self._ended_properly(context):
+            self._gate.admit(context)
+            yield read()
 
     def _measuring(self, method: str, handler: Handler) -> Around:
         """Return what is done around a method of the measured service."""
@@ -89,8 +93,8 @@ class Calls(grpc.aio.ServerInterceptor):
             try:
                 with self._metrics.in_flight(name), self._registered(stream=stream):
                     async with self._ended_properly(context):
-                        await self._gate.admit(context)
-                        request = await _read(read, context)
+                        self._gate.admit(context)
+                        request = _request(read)
                         yield request
                 code = _code(context) or Code.OK
             except grpc.aio.AbortError:
@@ -124,12 +128,13 @@ class Calls(grpc.aio.ServerInterceptor):
         except asyncio.CancelledError:
             if not self._leaving or context.done():
                 raise
-            message = "This worker is being replaced: ask again, with the same request_id, and another one answers."
-            await context.abort_with_status(refusal(Code.UNAVAILABLE, "WORKER_LEAVING", message, retry_after=0.1))
+            await context.abort_with_status(_leaving().status())
+        except Refusal as refusal:
+            await context.abort_with_status(refusal.status())
         except Exception:
             log.exception("A call failed by a mistake of the worker")
-            message = "The worker made a mistake; its log tells which."
-            await context.abort_with_status(refusal(Code.INTERNAL, "INTERNAL", message))
+            mistake = Refusal("internal", "The worker made a mistake; its log tells which.")
+            await context.abort_with_status(mistake.status())
 
     def _record(self, method: str, request: object, context: Context, code: Code, seconds: float) -> None:
         self._metrics.observe_request(method, code.name, seconds)
@@ -158,12 +163,18 @@ def _cancelled(context: Context) -> Code:
     return Code.CANCELLED if left is None or left > _AT_DEADLINE else Code.DEADLINE_EXCEEDED
 
 
-async def _read(read: Read, context: Context) -> t.Any:
+def _leaving() -> Refusal:
+    text = "This worker is being replaced: ask again, with the same request_id, and another one answers."
+    again = RetryInfo(retry_delay=Duration(nanos=100_000_000))
+    return Refusal("worker_leaving", text, again, code=Code.UNAVAILABLE)
+
+
+def _request(read: Read) -> t.Any:
     try:
         return read()
     except DecodeError as error:
-        message = f"The message cannot be read ({error}): is it of this method, and of this protocol?"
-        return await context.abort_with_status(refusal(Code.INVALID_ARGUMENT, "MESSAGE_UNREADABLE", message))
+        text = f"The message cannot be read ({error}): is it of this method, and of this protocol?"
+        raise Refusal("message_unreadable", text, code=Code.INVALID_ARGUMENT) from error
 
 
 def _wrapped(handler: Handler, around: Around) -> Handler:

@@ -77,6 +77,7 @@ class Server:
         metrics: Metrics,
     ) -> None:
         self._drain = settings.drain
+        self._leaving = asyncio.Event()
         self._health = t.cast(t.Any, health).aio.HealthServicer()
         self._calls = Calls(gate, metrics, SERVICE)
         self._server = grpc.aio.server(interceptors=[self._calls], options=_OPTIONS)
@@ -91,30 +92,33 @@ class Server:
 
     async def serve(self, streams: Streams) -> None:
         """Serve until SIGTERM or SIGINT, and drain then."""
-        leaving = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, leaving.set)
+            asyncio.get_running_loop().add_signal_handler(number, self.leave)
         await self._say(ready=False)
         await self._probes.start()
         await self._server.start()
         log.info("Serving", extra={"port": self.port, "health_port": self.health_port})
-        await self._follow(streams, leaving)
-        await self._leave()
+        await self._follow(streams)
+        await self._stop()
         log.info("Drained")
 
-    async def _follow(self, streams: Streams, leaving: asyncio.Event) -> None:
+    def leave(self) -> None:
+        """Have serve() drain and return."""
+        self._leaving.set()
+
+    async def _follow(self, streams: Streams) -> None:
         """Say whether the worker is ready as that changes, until it is to leave."""
         said = False
-        while not leaving.is_set():
+        while not self._leaving.is_set():
             ready = streams.synced and streams.fresh
             if ready != said:
                 said = ready
                 await self._say(ready=ready)
                 log.info("Ready" if ready else "Not ready: the API server has not been heard of lately")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(leaving.wait(), _LOOK)
+                await asyncio.wait_for(self._leaving.wait(), _LOOK)
 
-    async def _leave(self) -> None:
+    async def _stop(self) -> None:
         """Send nobody here any more; let calls end; tell those that do not to go on elsewhere."""
         log.info("Leaving", extra={"drain": self._drain})
         await self._say(ready=False)
