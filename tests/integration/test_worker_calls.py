@@ -165,8 +165,7 @@ def ask(site: Site, row: Row, name: str, call: Any, request: Any) -> tuple[Any, 
         site.release(name, row.released)
     if not row.refused[0]:
         return answer.result(), None
-    with refused() as [refusal]:
-        answer.result()
+    refusal = refused(answer.result)
     assert time.monotonic() - began <= row.timeout + 0.5
     assert site.state(name) == before
     return None, refusal
@@ -272,8 +271,7 @@ def test_a_cluster_is_what_was_asked_for(site: Site, client: Client) -> None:
 
 def test_get(site: Site, client: Client) -> None:
     name = unique("get")
-    with refused() as [unknown]:
-        client.get(pb.GetClusterRequest(name=name), timeout=TIMEOUT)
+    unknown = refused(lambda: client.get(pb.GetClusterRequest(name=name), timeout=TIMEOUT))
     assert unknown.brief == NO_SUCH
     created(client, name)
     cluster = client.get(pb.GetClusterRequest(name=name), timeout=TIMEOUT)
@@ -284,8 +282,7 @@ def test_get(site: Site, client: Client) -> None:
 def test_what_others_made_is_not_shown(site: Site, client: Client) -> None:
     name = unique("get")
     foreign(site, client, name)
-    with refused() as [refusal]:
-        client.get(pb.GetClusterRequest(name=name), timeout=TIMEOUT)
+    refusal = refused(lambda: client.get(pb.GetClusterRequest(name=name), timeout=TIMEOUT))
     assert refusal.brief == NOT_OURS
     listed = client.list(pb.ListClustersRequest(), timeout=TIMEOUT)
     assert name not in {cluster.name for cluster in listed.clusters}
@@ -339,8 +336,7 @@ def test_watch_shows_a_whole_life(site: Site, client: Client) -> None:
 
 
 def test_watch_of_what_is_not_there(client: Client) -> None:
-    with refused() as [refusal]:
-        list(client.watch(pb.WatchClusterRequest(name=unique("life")), timeout=TIMEOUT))
+    refusal = refused(lambda: list(client.watch(pb.WatchClusterRequest(name=unique("life")), timeout=TIMEOUT)))
     assert refusal.brief == NO_SUCH
 
 
@@ -357,8 +353,7 @@ def test_watch_of_two_names_shows_each_its_own(client: Client) -> None:
 def test_create_that_cannot_come_right(site: Site, client: Client, keep: bool) -> None:
     name = unique("hopeless")
     request = pb.CreateClusterRequest(namespace=STRICT, name=name, spec=spec(), keep_failed=keep)
-    with refused() as [refusal]:
-        client.create(request, timeout=TIMEOUT)
+    refusal = refused(lambda: client.create(request, timeout=TIMEOUT))
     assert refusal.brief == ("PERMISSION_DENIED", "ADMISSION_DENIED")
     assert refusal.cause
     assert "PodSecurity" in f"{refusal.cause.summary} {refusal.cause.evidence}"
@@ -388,8 +383,7 @@ def test_quota_is_respected_before_anything_is_made(site: Site, client: Client) 
         lambda: client.scale(pb.ScaleClusterRequest(namespace=SMALL, name=name, replicas=SMALL_PODS + 1)),
     ]
     for call in one_more:
-        with refused() as [refusal]:
-            call()
+        refusal = refused(call)
         assert (refusal.brief, bool(refusal.quotas)) == (("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED"), True)
     assert site.state(name, SMALL) == before
     client.delete(pb.DeleteClusterRequest(namespace=SMALL, name=name), timeout=TIMEOUT)

@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -28,7 +27,7 @@ from tests.support.paths import CHECKOUT
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from google.protobuf.message import Message
 
@@ -276,15 +275,13 @@ def refusal(error: grpc.RpcError) -> Refusal:
     )
 
 
-@contextmanager
-def refused() -> Iterator[list[Refusal]]:
-    """Have a call refused meanwhile; the list then holds how. Raises `AssertionError` if none is."""
-    refusals: list[Refusal] = []
+def refused(call: Callable[[], object]) -> Refusal:
+    """Make a call that is to be refused; return how it was. Raises `AssertionError` if it was not."""
     try:
-        yield refusals
+        answer = call()
     except grpc.RpcError as error:
-        refusals.append(refusal(error))
-    assert refusals, "it was not refused"
+        return refusal(error)
+    raise AssertionError(f"it was not refused: {answer}")
 
 
 def _bytes(value: str | bytes) -> bytes:
