@@ -78,7 +78,9 @@ def is_leaving(obj: Object) -> bool:
 
 
 def is_running(obj: Object) -> bool:
-    """Whether all pods of a Deployment are available, by the engine's rule."""
+    """Whether all pods of a Deployment are available, by the engine's rule; where none is wanted or left, they are."""
+    if not specs.replicas_of(obj) and not obj.get("status", {}).get("replicas"):
+        return True
     target = Target(DEPLOYMENT, obj["metadata"]["namespace"], obj["metadata"]["name"], obj["metadata"]["uid"])
     return readiness.ready(View(target, obj, settled=True)).state is State.DONE
 

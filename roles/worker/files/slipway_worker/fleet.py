@@ -38,7 +38,7 @@ WATCHED = (DEPLOYMENT, REPLICA_SET, POD, RESOURCE_QUOTA)
 StreamKey = tuple[str, str]
 """The plural of a resource, and a namespace."""
 
-_FAILING = 5.0  # seconds of attempts without success after which a stream counts as down
+_FAILING = 3.0  # seconds of attempts without success after which a stream counts as down
 
 _UNSEEN = Verdict(State.PENDING, "the worker has no view of the namespace yet")
 

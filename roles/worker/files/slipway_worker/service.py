@@ -131,7 +131,7 @@ class Clusters(pb_grpc.ClustersServicer):
                 await self._take_back(call, obj, outcome.verdict)
             cluster = self._running(call, obj, outcome)
         else:
-            cluster = self._message(obj, pb.CREATE_IN_PROGRESS) if step is Step.MAKE else self._seen(obj)
+            cluster = self._message(obj, decisions.state_of(obj)) if step is Step.MAKE else self._seen(obj)
         return pb.CreateClusterResponse(cluster=cluster, created=created, phases=self._end(call))
 
     async def _obtain(self, call: Call, wanted: specs.Wanted, asked: Asked) -> tuple[Step, Object]:
@@ -209,9 +209,9 @@ class Clusters(pb_grpc.ClustersServicer):
         """Have a cluster deleted, and return it as it waits for its end; None if there is none."""
         while True:
             current = await self._existing(call, uid)
-            if current is None or decisions.is_leaving(current):
-                return current
-            try:
+            if current is None:
+                return None
+            try:  # also if it is on its way: somebody may have meant to leave its pods
                 deleted = await self._ask(call, self._store.delete, current)
             except ConflictError:  # it is another one by now
                 self._metrics.conflict()

@@ -139,7 +139,8 @@ def invalid(violations: t.Sequence[Violation]) -> Refusal:
 
 def over_quota(namespace: str, shortages: t.Mapping[str, t.Sequence[str]]) -> Refusal:
     """Return the answer to a request for which quotas have no room; by the name of the quota."""
-    rows = [(name, line) for name, lines in shortages.items() for line in lines][:_MOST_VIOLATIONS]
+    every = [(name, shortened(line, _LONGEST_LINE)) for name, lines in shortages.items() for line in lines]
+    rows = every[:_MOST_VIOLATIONS]
     violations = [
         details_pb.QuotaFailure.Violation(subject=f"resourcequota:{namespace}/{name}", description=line)
         for name, line in rows
