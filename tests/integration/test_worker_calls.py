@@ -94,7 +94,9 @@ class Row:
     timeout: float = TIMEOUT
 
     def __str__(self) -> str:
-        return f"{self.given.__name__} {self.asked}".replace("_", " ")
+        asked = " ".join(f"{key}={value}" for key, value in self.asked.items()).split()
+        answer = self.refused[1] or pb.State.Name(self.state)
+        return f"{self.given.__name__}: {' '.join(asked)} -> {answer}"
 
 
 RUNNING, IN_PROGRESS, UPDATING = pb.RUNNING, pb.CREATE_IN_PROGRESS, pb.UPDATE_IN_PROGRESS
