@@ -7,7 +7,7 @@ import uuid
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 from google.protobuf import any_pb2
@@ -33,7 +33,7 @@ def status(code: grpc.StatusCode, message: str, *details: Message) -> bytes:
     for detail in details:
         packed.append(any_pb2.Any())
         packed[-1].Pack(detail)
-    number = cast(tuple[int, str], code.value)[0]
+    number = code.value[0]
     return status_pb2.Status(code=number, message=message, details=packed).SerializeToString()
 
 
@@ -211,7 +211,7 @@ def _honest(_: str, __: Any) -> None:
 def served(double: Double, tls: Path, *, port: int = 0) -> Iterator[int]:
     """Serve it on loopback meanwhile; yields the port."""
     server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
-    clusters_pb2_grpc.add_ClustersServicer_to_server(double, server)  # type: ignore[no-untyped-call]
+    clusters_pb2_grpc.add_ClustersServicer_to_server(double, server)
     ca, certificate, key = ((tls / name).read_bytes() for name in ("ca.crt", "tls.crt", "tls.key"))
     credentials = grpc.ssl_server_credentials([(key, certificate)], ca, require_client_auth=True)
     bound = server.add_secure_port(f"127.0.0.1:{port}", credentials)
