@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.api_server import ApiServer
 
 IMAGE = "slipway.local/worker:0123456789ab"
+IMAGES = {"worker": IMAGE}
 TOKEN = "open sesame"
 _numbers = itertools.count(1)
 
@@ -52,7 +53,6 @@ class Site:
     def variables(self, kubeconfig: Path, **more: Any) -> dict[str, Any]:
         return {
             "site_kubeconfig": str(kubeconfig),
-            "images_refs": {"worker": IMAGE},
             "namespaces_list": [
                 {"name": self.worker, "pod_security": "restricted"},
                 {"name": self.tenant, "pod_security": "baseline"},
@@ -76,7 +76,7 @@ class Site:
             "tasks": [{"name": "Do it", "ansible.builtin.include_role": task} for task in tasks],
         }
         path.write_text(json.dumps([play]))
-        given = f"--extra-vars={json.dumps(self.variables(kubeconfig, **variables))}"
+        given = f"--extra-vars={json.dumps(self.variables(kubeconfig, images_refs=IMAGES, **variables))}"
         command = [str(VENV_BIN / "ansible-playbook"), "-i", "inventories/existing", str(path), *flags, given]
         return succeed(run(command, timeout=120))
 

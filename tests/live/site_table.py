@@ -36,6 +36,7 @@ DEFAULT_CLASS = (
 )
 AVAILABLE = '{.status.conditions[?(@.type=="Available")].status}'
 ENFORCED = r"{.metadata.labels.pod-security\.kubernetes\.io/enforce}"
+AS_WORKER = "--as=system:serviceaccount:slipway:worker"
 
 ROWS = (
     Row("kubeadm", "get --raw=/readyz", "ok"),
@@ -55,6 +56,10 @@ ROWS = (
     Row("addons", f"-n metallb-system get deployment controller {READY}", ALL),
     Row("addons", f"-n metallb-system get daemonset speaker {ON_EVERY_NODE}", ALL),
     Row("addons", f"get apiservice v1beta1.metrics.k8s.io --output=jsonpath='{AVAILABLE}'", "True"),
+    Row("worker", f"-n slipway get deployment worker {READY}", ALL),
+    Row("worker", "-n {namespace} get role worker --output=jsonpath={.metadata.name}", "worker"),
+    Row("worker", f"-n clusters auth can-i create deployments.apps {AS_WORKER}", "yes"),
+    Row("worker", f"auth can-i list nodes {AS_WORKER}", "yes"),
     Row("labels", "get nodes --selector=slipway.dev/clusters!=allowed --output=name", ""),
 )
 

@@ -86,9 +86,7 @@ def problems_of(now: datetime, authority: Wanted, certificates: Sequence[Wanted]
     problems += [f"{name} is the name of more than one Secret" for name in sorted({*names}) if names.count(name) > 1]
     for each in certificates:
         if not each.given and authority.given and not authority.given.key:
-            problems.append(
-                f"{each.secret}: give its certificate and key: those of {authority.secret} have no key to sign"
-            )
+            problems.append(f"{each.secret}: give its certificate and key: {authority.secret} has no key to sign by")
         if each.given and not each.given.key:
             problems.append(f"{each.secret}: the key of its certificate is missing")
     return problems
@@ -231,9 +229,11 @@ def new_certificate(now: datetime, days: float, wanted: Wanted, signer: Data) ->
     builder = (
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([_use(each) for each in wanted.usages]), critical=False)
         .add_extension(_issuer_id(issuer), critical=False)
     )
+    if wanted.usages:
+        uses = x509.ExtendedKeyUsage([_use(each) for each in wanted.usages])
+        builder = builder.add_extension(uses, critical=False)
     if wanted.dns_names:
         names = x509.SubjectAlternativeName([x509.DNSName(each) for each in wanted.dns_names])
         builder = builder.add_extension(names, critical=False)
@@ -303,7 +303,8 @@ def _name(common_name: str) -> x509.Name:
 def _certificates(text: str) -> list[x509.Certificate]:
     """Return the certificates of a PEM text, none if it cannot be read."""
     try:
-        return x509.load_pem_x509_certificates(text.encode())
+        found = x509.load_pem_x509_certificates(text.encode())
+        return [each for each in found if each.extensions is not None]  # they are read no sooner than asked for
     except ValueError:
         return []
 
