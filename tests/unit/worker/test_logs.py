@@ -79,7 +79,7 @@ def test_what_nobody_catches_or_warns_of_is_a_line_too(lines: Callable[[], list[
             id="a call",
         ),
         pytest.param(
-            pb.ListClustersRequest(), "OK", {"level": "info", "cluster": "", "request_id": ""}, id="without a name"
+            pb.ListClustersRequest(), "OK", {"namespace": "first", "cluster": "", "request_id": ""}, id="without names"
         ),
         pytest.param(None, "INVALID_ARGUMENT", {"level": "info", "cluster": ""}, id="not read"),
         pytest.param(pb.GetClusterRequest(name="x" * 9999), "NOT_FOUND", {"cluster": "x" * 253}, id="a long name"),
@@ -89,7 +89,9 @@ def test_what_nobody_catches_or_warns_of_is_a_line_too(lines: Callable[[], list[
 def test_a_call_is_one_line(
     lines: Callable[[], list[dict[str, Any]]], request_: object, code: str, expected: dict[str, Any]
 ) -> None:
-    logs.call(method="Method", request=request_, caller="driver", code=code, seconds=0.12345678, detail="")
+    logs.call(
+        method="Method", request=request_, namespace="first", caller="driver", code=code, seconds=0.12345678, detail=""
+    )
     (line,) = lines()
     fixed = {"method": "Method", "caller": "driver", "code": code, "seconds": 0.123457, "message": f"Method: {code}"}
     assert line | fixed | expected == line

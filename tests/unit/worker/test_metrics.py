@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from slipway_worker.metrics import Metrics
+from slipway_worker.settings import PortError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,5 +103,5 @@ def test_it_is_served_whatever_else_comes_to_the_port() -> None:
 
 
 def test_a_port_that_is_taken_is_an_error() -> None:
-    with socket.create_server(("0.0.0.0", 0)) as taken, pytest.raises(OSError, match="in use"):
+    with socket.create_server(("0.0.0.0", 0)) as taken, pytest.raises(PortError, match="Cannot listen on"):
         Metrics().served(taken.getsockname()[1]).__enter__()

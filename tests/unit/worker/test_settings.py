@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from slipway_worker.settings import VARIABLES, Settings, SettingsError, describe, from_environ
-
-from tests.support.paths import CHECKOUT
 
 LEAST = {"SLIPWAY_NAMESPACES": "clusters"}
 
@@ -115,42 +110,3 @@ def test_every_variable_is_described() -> None:
     lines = describe().splitlines()
     assert [line.split()[0] for line in lines] == [f"SLIPWAY_{name.upper()}" for name in VARIABLES]
     assert set(VARIABLES) == set(Settings.__slots__)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "environ", "code", "says"),
-    [
-        pytest.param(["--help"], {}, 0, "SLIPWAY_NAMESPACES", id="help"),
-        pytest.param([], {}, 2, "slipway_worker: SLIPWAY_NAMESPACES is not set; it is ", id="nothing set"),
-        pytest.param(
-            [],
-            {**LEAST, "SLIPWAY_TLS_DIR": "/nowhere"},
-            2,
-            "slipway_worker: The certificates in /nowhere cannot be used: ",
-            id="no certificates",
-        ),
-        pytest.param(
-            [],
-            {**LEAST, "SLIPWAY_TOKENS_FILE": "/nowhere"},
-            2,
-            "slipway_worker: The tokens in /nowhere (SLIPWAY_TOKENS_FILE) cannot be used: ",
-            id="no tokens",
-        ),
-    ],
-)
-def test_the_program_says_in_a_line_why_it_cannot_begin(
-    arguments: list[str], environ: dict[str, str], code: int, says: str
-) -> None:
-    process = subprocess.run(
-        [sys.executable, "-m", "slipway_worker", *arguments],
-        cwd=CHECKOUT,
-        env={"PATH": os.environ["PATH"], **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert process.returncode == code
-    assert says in process.stdout + process.stderr
-    assert "Traceback" not in process.stderr
-    assert len(process.stderr.splitlines()) == (code != 0)

@@ -19,9 +19,9 @@ from . import logs
 from .fleet import Fleet
 from .identity import Gate, TokensError
 from .metrics import Metrics
-from .server import PortError, Server
+from .server import Server
 from .service import Clusters
-from .settings import Settings, SettingsError, describe, from_environ
+from .settings import PortError, Settings, SettingsError, describe, from_environ
 from .store import Store
 from .tls import Certificates, TlsError
 

@@ -44,12 +44,14 @@ class Calls(grpc.aio.ServerInterceptor):
     what can be called is for those to know who may call it.
 
     :param measured: the service whose calls have metrics and lines in the log.
+    :param namespace: what its requests mean that name none.
     """
 
-    def __init__(self, gate: Gate, metrics: Metrics, measured: str) -> None:
+    def __init__(self, gate: Gate, metrics: Metrics, measured: str, namespace: str) -> None:
         self._gate = gate
         self._metrics = metrics
         self._measured = f"/{measured}/"
+        self._namespace = namespace
         self._handlers: dict[str, Handler] = {}  # by method, made at its first call
         self._running: dict[asyncio.Task[t.Any], bool] = {}  # True: one that goes on until it is told to end
         self._leaving = False
@@ -141,6 +143,7 @@ class Calls(grpc.aio.ServerInterceptor):
         logs.call(
             method=method,
             request=request,
+            namespace=self._namespace,
             caller=caller(context),
             peer=context.peer(),
             code=code.name,

@@ -52,18 +52,37 @@ def configure(stream: t.TextIO | None = None) -> None:
 
 
 def call(
-    *, method: str, request: object, caller: str, code: str, seconds: float, detail: str = "", peer: str = ""
+    *,
+    method: str,
+    request: object,
+    namespace: str,
+    caller: str,
+    code: str,
+    seconds: float,
+    detail: str = "",
+    peer: str = "",
 ) -> None:
-    """Log how a call ended; ``request`` is its message, or None where it could not be read."""
-    asked = {field: str(getattr(request, of, ""))[:LONGEST] for field, of in _FIELDS.items()}
-    fields = {"method": method, **asked, "caller": caller, "peer": peer, "code": code, "seconds": round(seconds, 6)}
+    """Log how a call ended.
+
+    :param request: its message, None where it could not be read. :param namespace: what it means if it names none.
+    """
+    fields = {
+        "method": method,
+        "request_id": _of(request, "request_id"),
+        "namespace": _of(request, "namespace") or namespace,
+        "cluster": _of(request, "name"),
+        "caller": caller,
+        "peer": peer,
+        "code": code,
+        "seconds": round(seconds, 6),
+    }
     if detail:
         fields["detail"] = detail[:4096]
-    level = logging.ERROR if code in _OUR_FAULTS else logging.INFO
-    _calls.log(level, "%s: %s", method, code, extra=fields)
+    _calls.log(logging.ERROR if code in _OUR_FAULTS else logging.INFO, "%s: %s", method, code, extra=fields)
 
 
-_FIELDS = {"request_id": "request_id", "namespace": "namespace", "cluster": "name"}
+def _of(request: object, field: str) -> str:
+    return str(getattr(request, field, ""))[:LONGEST]
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from .settings import PortError
+
 if t.TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
@@ -108,7 +110,7 @@ class Metrics:
 
     @contextlib.contextmanager
     def served(self, port: int) -> t.Iterator[int]:
-        """Serve the metrics over HTTP meanwhile, on all addresses; yields the port. Raises OSError if it is taken."""
+        """Serve the metrics over HTTP meanwhile, on all addresses; yields the port. :raises PortError:"""
         server = _server(port)
         server.set_app(make_wsgi_app(self.registry))
         thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
@@ -183,7 +185,9 @@ class _Server6(_Server):
 
 def _server(port: int) -> _Server:
     """Listen on every address, of both families where there are both."""
-    try:
+    with contextlib.suppress(OSError):
         return _Server6(("::", port), _Handler)
-    except OSError:
+    try:
         return _Server(("0.0.0.0", port), _Handler)
+    except OSError as error:
+        raise PortError(f"0.0.0.0:{port}") from error

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from slipway.v1 import clusters_pb2, clusters_pb2_grpc
 
 from .calls import Calls
+from .settings import PortError
 
 if t.TYPE_CHECKING:
     from .identity import Gate
@@ -36,6 +37,8 @@ _OPTIONS: tuple[tuple[str, t.Any], ...] = (
     ("grpc.max_receive_message_length", 1 << 20),  # larger ones are RESOURCE_EXHAUSTED
     # Two workers on one port would share its connections without a word.
     ("grpc.so_reuseport", 0),
+    # Who says nothing that makes sense is not listened to for long.
+    ("grpc.server_handshake_timeout_ms", 10_000),
     # A caller that is gone without a word is noticed, and its wait ended.
     ("grpc.keepalive_time_ms", _MINUTE),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -60,10 +63,6 @@ class Streams(t.Protocol):
         """Whether every stream was heard of lately."""
 
 
-class PortError(Exception):
-    """A port cannot be listened on."""
-
-
 class Server:
     """Calls by mutual TLS, and health in plain text, since the kubelet has no certificate."""
 
@@ -79,7 +78,7 @@ class Server:
         self._drain = settings.drain
         self._leaving = asyncio.Event()
         self._health = t.cast(t.Any, health).aio.HealthServicer()
-        self._calls = Calls(gate, metrics, SERVICE)
+        self._calls = Calls(gate, metrics, SERVICE, settings.namespaces[0])
         self._server = grpc.aio.server(interceptors=[self._calls], options=_OPTIONS)
         clusters_pb2_grpc.add_ClustersServicer_to_server(clusters, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

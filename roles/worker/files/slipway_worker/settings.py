@@ -24,6 +24,15 @@ class SettingsError(Exception):
         self.problems = list(problems)
 
 
+class PortError(Exception):
+    """An address of the settings that cannot be listened on."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"Cannot listen on {address}: something else does, it is no address of this host, or it may not be taken."
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The variables of the table below, read. Times in seconds."""
