@@ -25,7 +25,8 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[dict[st
     before = root.handlers[:], root.level
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
+    for name in ("logThreads", "logProcesses", "logMultiprocessing", "raiseExceptions"):
+        monkeypatch.setattr(logging, name, getattr(logging, name))
     root.handlers[:] = []  # pytest's own are not to be closed
     logs.configure(stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]

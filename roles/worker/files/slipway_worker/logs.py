@@ -17,6 +17,7 @@ LONGEST = 253  # characters of a field that a caller has chosen, as a Kubernetes
 log = logging.getLogger(__name__)
 _calls = logging.getLogger("slipway_worker.calls")
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_encoded = json.JSONEncoder(default=str, ensure_ascii=False).encode
 _OUR_FAULTS = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
 
 
@@ -34,7 +35,7 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return _encoded(line)
 
 
 def configure(stream: t.TextIO | None = None) -> None:
@@ -46,6 +47,7 @@ def configure(stream: t.TextIO | None = None) -> None:
     # These tell each connection that broke, which whoever had it tells better.
     for noisy in ("urllib3", "asyncio", "kubernetes"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # not told, so not to be found out
     logging.raiseExceptions = False  # a reader of stdout that went away is nothing to tell on stderr
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
