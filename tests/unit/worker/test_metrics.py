@@ -60,6 +60,8 @@ def test_phases_and_our_own_time_are_histograms() -> None:
 
 def test_calls_under_way_joins_and_conflicts() -> None:
     metrics = Metrics()
+    metrics.show(["GetCluster"])
+    assert sample(metrics, "slipway_in_flight", method="GetCluster") == 0
     with metrics.in_flight("GetCluster"):
         assert sample(metrics, "slipway_in_flight", method="GetCluster") == 1
     metrics.joined()

@@ -79,6 +79,11 @@ class Metrics:
             "slipway_conflicts_total", "Writes that somebody else's came before.", registry=self.registry
         )
 
+    def show(self, methods: t.Iterable[str]) -> None:
+        """Have gauges of methods that have not been called yet: none is under way."""
+        for method in methods:
+            self._in_flight.labels(method)
+
     def observe_request(self, method: str, code: str, seconds: float) -> None:
         """Note how a call ended."""
         self._requests.labels(method, code).observe(seconds)

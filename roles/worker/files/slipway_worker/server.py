@@ -25,7 +25,8 @@ if t.TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALIVE, READY = "", "ready"  # what health knows, besides the service itself
-SERVICE: str = clusters_pb2.DESCRIPTOR.services_by_name["Clusters"].full_name
+_CLUSTERS = clusters_pb2.DESCRIPTOR.services_by_name["Clusters"]
+SERVICE = _CLUSTERS.full_name
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -75,6 +76,7 @@ class Server:
         certificates: Certificates,
         metrics: Metrics,
     ) -> None:
+        metrics.show(method.name for method in _CLUSTERS.methods)
         self._drain = settings.drain
         self._leaving = asyncio.Event()
         self._health = t.cast(t.Any, health).aio.HealthServicer()
