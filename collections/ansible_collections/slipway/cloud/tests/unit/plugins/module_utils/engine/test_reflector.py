@@ -136,6 +136,7 @@ class Script:
     def __init__(self, outcomes: list[EngineError | None]) -> None:
         self.outcomes = list(reversed(outcomes))
         self.asked = ""
+        self.failing: list[bool] = []  # what the stream says of itself before each request
         self.reflector: Reflector
 
     def channel(self) -> Script:
@@ -150,6 +151,7 @@ class Script:
         return self
 
     def _answer(self, request: str) -> None:
+        self.failing.append(self.reflector.failing_since is not None)
         if not self.outcomes:
             self.reflector.stop()
             raise CUT
@@ -200,3 +202,33 @@ def test_stream_goes_on_for_as_long_as_it_can_help(
     )
     client.reflector.run()
     assert (client.asked, [each.code for each in errors], len(warned)) == (asked, [error] if error else [], warnings)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "failing"),
+    [
+        ([OK], [False, False]),
+        ([NOBODY], [False, True]),
+        ([NOBODY, OK], [False, True, False]),
+        ([OK, CUT, CUT], [False, False, True, True]),
+        ([OK, CUT, OK], [False, False, True, False]),
+        ([OK, CUT, refused(410), OK], [False, False, True, True, False]),
+    ],
+)
+def test_stream_tells_whether_its_server_is_there(
+    monkeypatch: pytest.MonkeyPatch, outcomes: list[EngineError | None], failing: list[bool]
+) -> None:
+    monkeypatch.setattr(module, "_DELAYS", (0.0,) * 6)
+    client: Any = Script(outcomes)
+    client.reflector = reflector = Reflector(
+        client,
+        Selection(POD),
+        report=lambda _stream, _changes: None,
+        give_up=lambda _error: None,
+        warn=lambda _stream, _message: None,
+    )
+    before = reflector.heard
+    reflector.run()
+    assert client.failing == failing
+    assert reflector.interruptions == len(outcomes) - outcomes.count(OK) + 1  # the end is one
+    assert (reflector.heard > before) is (OK in outcomes)

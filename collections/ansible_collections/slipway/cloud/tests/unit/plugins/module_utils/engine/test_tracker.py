@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Rule, Trouble
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import EngineError
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.reflector import Change, Selection
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import DEPLOYMENT
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.tracker import Family, Tracker
@@ -18,6 +19,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.verdict impor
     State,
     Target,
     View,
+    done,
     failing_fast,
     pending,
     weighed,
@@ -104,3 +106,51 @@ def test_past_restarts_are_no_trouble_of_a_wait() -> None:
 
     tracker.expect(Target(DEPLOYMENT, "n", "demo", uid="d"), judge)
     assert seen[0].evidence.restarts == {("p", "main"): 7}
+
+
+def test_observer_is_told_every_change_and_decides_nothing() -> None:
+    client: t.Any = Unused()
+    tracker = Tracker(
+        client,
+        [Selection(DEPLOYMENT, "n")],
+        watcher=lambda _target, _verdict: None,
+        warner=lambda _selection, _message: None,
+    )
+    [stream] = tracker.streams
+    told: list[tuple[bool, State]] = []
+
+    def judge(view: View) -> t.Any:
+        return done("there") if view.obj else pending("not there")
+
+    def observe(view: View, verdict: t.Any) -> None:
+        told.append((view.present, verdict.state))
+
+    def report(revision: int, *items: Object) -> None:
+        stream._report(stream, stream.store.replace(items, revision))
+        stream._report(stream, [])
+
+    demo: Object = {"metadata": {"uid": "d", "namespace": "n", "name": "demo"}}
+    wait = tracker.expect(Target(DEPLOYMENT, "n", "demo", uid="d"), judge, observe)
+    for revision, items in enumerate([(), (demo,), (demo,), ()], start=1):
+        report(revision, *items)
+    assert told == [(False, State.PENDING), (True, State.DONE), (False, State.PENDING)]
+    assert not wait.done()
+    assert tracker.abandon(wait).verdict.state is State.PENDING
+
+
+def test_tracker_tells_that_it_is_synced_and_that_it_is_broken() -> None:
+    client: t.Any = Unused()
+    tracker = Tracker(
+        client,
+        [Selection(DEPLOYMENT, "n"), Selection(DEPLOYMENT, "m")],
+        watcher=lambda _target, _verdict: None,
+        warner=lambda _selection, _message: None,
+    )
+    for stream, expected in zip(tracker.streams, (False, True), strict=True):
+        stream.synced = True
+        stream._report(stream, [])
+        assert tracker.synced.done() is expected
+    error = EngineError("it is over")
+    for stream in tracker.streams:
+        stream._give_up(error)
+    assert tracker.broken.exception() is error
