@@ -11,6 +11,7 @@ from slipway_worker import specs
 from slipway_worker.settings import Settings
 
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.diagnosis import Cause
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import MANAGED_BY
 
 SETTINGS = Settings(
     namespaces=("clusters",),
@@ -150,9 +151,9 @@ def test_scale_to(replicas: int, wrong: list[str]) -> None:
 @pytest.mark.parametrize(
     ("meta", "expected"),
     [
-        ({"labels": {specs.MANAGED_BY: "slipway"}, "annotations": {specs.SPEC_HASH: "x"}}, True),
-        ({"labels": {specs.MANAGED_BY: "slipway"}}, False),
-        ({"labels": {specs.MANAGED_BY: "helm"}, "annotations": {specs.SPEC_HASH: "x"}}, False),
+        ({"labels": {MANAGED_BY: "slipway"}, "annotations": {specs.SPEC_HASH: "x"}}, True),
+        ({"labels": {MANAGED_BY: "slipway"}}, False),
+        ({"labels": {MANAGED_BY: "helm"}, "annotations": {specs.SPEC_HASH: "x"}}, False),
         ({"annotations": {specs.SPEC_HASH: "x"}}, False),
     ],
 )
