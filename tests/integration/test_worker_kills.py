@@ -97,18 +97,22 @@ class Victim:
     worker: Worker
     proxy: FaultProxy
     client: Client
+    is_new: bool = False
 
     def rise(self) -> None:
         """Start it if it does not run; it is not ready yet."""
         if self.worker.process is None or self.worker.process.poll() is not None:
             self.proxy.forgive()
             self.worker.start()
+            self.is_new = True
 
     def quiet(self) -> None:
         """Wait until it is ready and watches all that it has listed: from now on it asks for nothing by itself."""
         self.worker.await_ready()
-        eventually(self._watches_all, within=10, what="all streams are open", every=0.01)
+        if self.is_new:
+            eventually(self._watches_all, within=10, what="all streams are open", every=0.01)
         self.proxy.forgive()
+        self.is_new = False
 
     def _watches_all(self) -> bool:
         lists = {seen.path.partition("?")[0] for seen in self.proxy.seen if not seen.watch}

@@ -39,13 +39,12 @@ SERVICE = "/slipway.v1.Clusters/"
 DETAILS = "grpc-status-details-bin"
 ALIVE, READY = "", "ready"
 START_TIMEOUT = 30.0
-# Connections of one client are its own, and one that broke is made again at once.
+# Connections of one client are its own, and one that broke is made again soon.
 OPTIONS: list[tuple[str, Any]] = [
     ("grpc.ssl_target_name_override", SERVER_NAME),
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.lb_policy_name", "round_robin"),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
 
