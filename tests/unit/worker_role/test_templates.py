@@ -42,7 +42,7 @@ def render(name: str, **variables: Any) -> list[Document]:
     """The documents of a template with these variables beside the role's defaults."""
     environment = Environment(loader=FileSystemLoader(ROLE / "templates"), trim_blocks=True, undefined=StrictUndefined)
     environment.filters.update(filters())
-    given = {
+    given: dict[str, Any] = {
         **yaml.safe_load((ROLE / "defaults/main.yml").read_text()),
         **yaml.safe_load((ROLE / "vars/main.yml").read_text()),
         "groups": {"builder": ["localhost"]},
