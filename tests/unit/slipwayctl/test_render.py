@@ -109,19 +109,17 @@ def test_outcome(of: pb.Cluster, phases: pb.Phases, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "expected"),
+    ("of", "message", "expected"),
     [
-        ({"message": "3 of 30 available"}, "    1.50 s  RUNNING             demo: 3 of 30 available"),
-        ({}, "    1.50 s  RUNNING             demo: 30 of 30 available"),
+        (cluster(), "3 of 30 available", "RUNNING             demo: 3 of 30 available"),
+        (cluster(), "", "RUNNING             demo: 30 of 30 available"),
+        (cluster(state=pb.FAILED, cause=CAUSE), "0 of 30", "FAILED              demo: there is no image x:1"),
+        (cluster(state=pb.DELETED), "still there: deployment demo", "DELETED             demo: gone"),
     ],
 )
-def test_change(seen: dict[str, Any], expected: str) -> None:
-    assert render.change(pb.WatchClusterResponse(cluster=cluster(), **seen), 1.5) == expected
-
-
-def test_change_tells_the_cause() -> None:
-    seen = pb.WatchClusterResponse(cluster=cluster(state=pb.FAILED, cause=CAUSE))
-    assert render.change(seen, 1.5).endswith("demo: 30 of 30 available: there is no image x:1")
+def test_change(of: pb.Cluster, message: str, expected: str) -> None:
+    seen = pb.WatchClusterResponse(cluster=of, message=message)
+    assert render.change(seen, 1.5) == f"    1.50 s  {expected}"
 
 
 def test_json_has_the_names_of_the_protocol_and_defaults() -> None:
@@ -148,6 +146,7 @@ def failed(**more: Any) -> CallFailedError:
             failed(violations=("a: b", "c: d"), reason="FAILED_PRECONDITION"),
             ["error: FAILED_PRECONDITION: no", "  field     a: b", "            c: d", "  hint      Do it."],
         ),
+        (failed(violations=("no",)), ["error: FAILED_PRECONDITION: no", "  hint      Do it."]),
         (
             failed(cause=pb.Cause(code="quota", summary="full", hint="Ask."), reason="QUOTA"),
             ["error: FAILED_PRECONDITION: no", "  cause     quota: full", "  hint      Ask.", "  hint      Do it."],

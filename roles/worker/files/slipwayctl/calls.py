@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 import typing as t
@@ -32,7 +33,8 @@ LONG = 300.0  # seconds for a call that waits for pods
 SHORT = 30.0  # seconds for one that only looks
 
 _STREAM = 600.0  # seconds after which a stream is taken up anew, below the worker's own limit
-_PATIENCE = 1.5  # seconds without a worker until that is told
+_PATIENCE = 1.5  # seconds without a worker until that is told, and from then on every
+_SELDOM = 15.0  # seconds, by all calls together
 _PAGE = 500
 _CUT = Failure(code=grpc.StatusCode.UNAVAILABLE, message="the worker ended the stream")
 
@@ -46,7 +48,7 @@ class Clusters:
     def __init__(self, connection: Connection, *, token: str = "", note: Note = lambda _: None) -> None:
         self._connection = connection
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
-        self._note = note
+        self._note = _seldom(note)
         self.repeats = 0
 
     async def create(
@@ -132,7 +134,6 @@ class _Attempts:
         self._note = note
         self._began = time.monotonic()
         self._tries = 0
-        self._noted = ""
 
     @property
     def left(self) -> float:
@@ -145,9 +146,7 @@ class _Attempts:
         seconds = pause_before_next(failure, tries=self._tries, left=self.left, jitter=random.random())
         if seconds is None:
             raise self._final(error, failure)
-        waited = time.monotonic() - self._began
-        if waited >= _PATIENCE and not failure.told and failure.message != self._noted:
-            self._noted = failure.message
+        if time.monotonic() - self._began >= _PATIENCE and not failure.told:
             self._note(f"waiting for a worker: {failure.message}")
         await asyncio.sleep(seconds)
 
@@ -162,6 +161,19 @@ class _Attempts:
         else:
             return error
         return CallFailedError(replace(failure, message=message), remedy(failure) or error.remedy)
+
+
+def _seldom(note: Note) -> Note:
+    """Return what tells no more than one thing in a while."""
+    last = -math.inf
+
+    def tell(text: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SELDOM:
+            last = time.monotonic()
+            note(text)
+
+    return tell
 
 
 @contextlib.asynccontextmanager

@@ -143,9 +143,16 @@ def _seconds(duration: Duration) -> float:
 def change(seen: clusters_pb2.WatchClusterResponse, elapsed: float, paint: Paint = plain) -> str:
     """Return a change of a cluster as one line."""
     word = state(seen.cluster)
-    said = seen.message or _available(seen.cluster)
-    cause = f": {seen.cluster.cause.summary}" if seen.cluster.HasField("cause") and not seen.message else ""
-    return f"{elapsed:8.2f} s  {paint(f'{word:18}', _STATE_COLOURS.get(word, ''))}  {seen.cluster.name}: {said}{cause}"
+    shown = paint(f"{word:18}", _STATE_COLOURS.get(word, ""))
+    return f"{elapsed:8.2f} s  {shown}  {seen.cluster.name}: {_said(seen)}"
+
+
+def _said(seen: clusters_pb2.WatchClusterResponse) -> str:
+    if seen.cluster.state == clusters_pb2.DELETED:
+        return "gone"
+    if seen.cluster.state == clusters_pb2.FAILED and seen.cluster.HasField("cause"):
+        return seen.cluster.cause.summary
+    return seen.message or _available(seen.cluster)
 
 
 def as_json(message: Message) -> Json:
@@ -159,7 +166,8 @@ def error_lines(error: SlipwayctlError, paint: Paint = plain) -> list[str]:
     code = f"{failure.code.name}: " if failure else ""
     lines = [f"{paint('error:', 'red')} {code}{error}"]
     if failure:
-        lines += _block([("field" if index == 0 else "", each) for index, each in enumerate(failure.violations)])
+        told = [each for each in failure.violations if each not in failure.message]
+        lines += _block([("field" if index == 0 else "", each) for index, each in enumerate(told)])
         lines += cause_lines(failure.cause, paint) if failure.cause else _block([("reason", _reason(failure))])
     return lines + _block([("hint", error.remedy)])
 
