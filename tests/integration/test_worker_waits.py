@@ -101,6 +101,7 @@ def test_certificates_are_reloaded(site: Site, tmp_path: Path) -> None:
     request = pb.GetClusterRequest(name=unique("none"))
     with site.running(1) as [worker], site.client(worker) as old:
         before = worker.metrics()
+        assert refused(lambda: old.get(request, timeout=5)).code == "NOT_FOUND"
 
         def refusal_of(tls: Path) -> str:
             with Client(worker.address, tls=tls) as client:
