@@ -5,7 +5,7 @@
 """Reproducible container images as docker-archive files: the same inputs give the same bytes, without a daemon.
 
 An archive holds the image's manifest and configuration first, so that its identity is read without its layers, then
-the base (a root file system as tar, one layer) and one layer of files.
+the base (a root file system as tar, one layer), other layers that are there already, and one layer of files.
 """
 
 from __future__ import annotations
@@ -100,13 +100,35 @@ def archived_digest(path: Path, name: str) -> str | None:
     return f"sha256:{image['Config'].removesuffix('.json')}" if image.get("RepoTags") == [name] else None
 
 
-def write_archive(path: Path, *, name: str, config: Config, base: Path | None, sources: Sequence[Source]) -> str:
-    """Write the archive in place of what is there, in one step, and return the image's digest."""
+def write_layer(path: Path, sources: Sequence[Source]) -> None:
+    """Write a layer by itself in place of what is there, in one step."""
+    staged = path.with_name(f".{path.name}.part")
+    try:
+        with staged.open("wb") as out:
+            _write_layer(out, sources)
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def write_archive(
+    path: Path,
+    *,
+    name: str,
+    config: Config,
+    base: Path | None,
+    sources: Sequence[Source],
+    between: Sequence[Path] = (),
+) -> str:
+    """Write the archive in place of what is there, in one step, and return the image's digest.
+
+    ``between`` are layers above the base and below that of the sources, as write_layer() writes them.
+    """
     files, staged = (path.with_name(f".{path.name}.{part}") for part in ("layer", "part"))
     try:
         with files.open("wb") as out:
             _write_layer(out, sources)
-        layers = {f"{sha256_of(layer)}.tar": layer for layer in (base, files) if layer}
+        layers = {f"{sha256_of(layer)}.tar": layer for layer in (base, *between, files) if layer}
         document = config.document([layer.removesuffix(".tar") for layer in layers])
         digest = _sha256(document)
         file = digest.removeprefix("sha256:") + ".json"

@@ -5,7 +5,8 @@
 """Images of this project: named by the hash of their inputs, built only when one of those changed.
 
 The cache holds for each image ``<name>-<hash>.tar`` and beside it ``<name>-<hash>.json``, which is written last: an
-archive without it is what a killed run left.
+archive without it is what a killed run left. The wheels of an image are a layer of their own, kept beside it as
+``wheels-<name>-<hash>.tar``: they take longest to install, for a node to unpack too, and seldom change.
 """
 
 # pylint: disable=ansible-bad-function  # no AnsibleModule is known here, so there is no run_command
@@ -28,10 +29,10 @@ import typing as t
 from pathlib import Path
 
 from ._bundle import architecture, sha256_of
-from ._image_archive import Config, Source, write_archive
+from ._image_archive import Config, Source, write_archive, write_layer
 
 # Part of every hash: a change to how images are made makes them all anew.
-_RECIPE = 1
+_RECIPE = 2
 
 _HASH = "[0-9a-f]" * 12  # as a glob pattern
 
@@ -183,9 +184,15 @@ class Cache:
         archive = self._root / image.archive
         work = self._empty_directory(recipe.name)
         try:
-            python = self._python_packages(recipe, work) if recipe.requirements or recipe.packages else []
+            wheels = [self._wheels(recipe, recipe.requirements, work / "wheels")] if recipe.requirements else []
+            python = [_packages(recipe, work / "packages")] if recipe.packages else []
             digest = write_archive(
-                archive, name=image.name, config=recipe.config, base=recipe.base, sources=[*python, *recipe.files]
+                archive,
+                name=image.name,
+                config=recipe.config,
+                base=recipe.base,
+                between=wheels,
+                sources=[*python, *recipe.files],
             )
         finally:
             shutil.rmtree(work)
@@ -204,27 +211,43 @@ class Cache:
         work.mkdir()
         return work
 
-    def _python_packages(self, recipe: Recipe, work: Path) -> list[Source]:
-        """Install wheels and packages of our own where the image's Python looks for them, compiled if possible."""
+    def _wheels(self, recipe: Recipe, requirements: Path, work: Path) -> Path:
+        """Return the layer of an image's wheels; it is made if there is none of exactly these."""
         version = python_version(recipe.base)
-        dest = f"/usr/local/lib/python{version}/dist-packages"
-        if recipe.requirements:
-            self._install_wheels(recipe, work, version=version)
-        for package, directory in recipe.packages.items():
-            shutil.copytree(directory, work / package, ignore=_IGNORED)
-        if version == f"{sys.version_info.major}.{sys.version_info.minor}":
-            _compile(work, dest)
-        return [Source(dest=dest, src=str(work))]
+        made_from = [_RECIPE, version, sys.version, platform.machine(), requirements.read_text()]
+        digest = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:12]
+        layer = self._root / f"wheels-{recipe.name}-{digest}.tar"
+        if not layer.exists():
+            _install_wheels(recipe.name, requirements, work, version=version, pip_cache=self._pip_cache)
+            write_layer(layer, [_installed(work, version)])
+        for outdated in set(self._root.glob(f"wheels-{recipe.name}-{_HASH}.tar")) - {layer}:
+            outdated.unlink()
+        return layer
 
-    def _install_wheels(self, recipe: Recipe, work: Path, *, version: str) -> None:
-        requirements = t.cast("Path", recipe.requirements)
-        arguments = pip_arguments(requirements, work, version=version, machine=platform.machine())
-        pip = [sys.executable, "-m", "pip", "--cache-dir", str(self._pip_cache), *arguments]
-        done = subprocess.run(pip, capture_output=True, text=True, check=False)
-        if done.returncode:
-            reason = "\n".join(done.stderr.strip().splitlines()[-10:])
-            raise ImageBuildError(f"Image {recipe.name}: pip cannot install {requirements}: {reason}")
-        shutil.rmtree(work / "bin", ignore_errors=True)  # their first line names the Python that ran pip
+
+def _packages(recipe: Recipe, work: Path) -> Source:
+    """Return packages of our own where the image's Python looks for them."""
+    for package, directory in recipe.packages.items():
+        shutil.copytree(directory, work / package, ignore=_IGNORED)
+    return _installed(work, python_version(recipe.base))
+
+
+def _install_wheels(name: str, requirements: Path, work: Path, *, version: str, pip_cache: Path) -> None:
+    arguments = pip_arguments(requirements, work, version=version, machine=platform.machine())
+    pip = [sys.executable, "-m", "pip", "--cache-dir", str(pip_cache), *arguments]
+    done = subprocess.run(pip, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = "\n".join(done.stderr.strip().splitlines()[-10:])
+        raise ImageBuildError(f"Image {name}: pip cannot install {requirements}: {reason}")
+    shutil.rmtree(work / "bin", ignore_errors=True)  # their first line names the Python that ran pip
+
+
+def _installed(work: Path, version: str) -> Source:
+    """Return what is below ``work`` as what the image's Python of that version finds, compiled if possible."""
+    dest = f"/usr/local/lib/python{version}/dist-packages"
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        _compile(work, dest)
+    return Source(dest=dest, src=str(work))
 
 
 def _compile(work: Path, dest: str) -> None:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 import sys
 import tarfile
 import typing as t
+import zipfile
 
 import pytest
 
@@ -139,6 +141,48 @@ def test_content(tmp_path: pathlib.Path, recipe: Recipe, cache: Cache) -> None:
     packages = f"usr/local/lib/python{HERE}/dist-packages/app"
     assert {f"{packages}/__init__.py", f"{packages}/__pycache__/__init__.{sys.implementation.cache_tag}.pyc"} <= names
     assert "run" in names
+
+
+def lock_of_a_wheel(tmp_path: pathlib.Path, answer: int) -> pathlib.Path:
+    wheel = tmp_path / "wheel-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("wheel.py", f"ANSWER = {answer}\n")
+        file.writestr("wheel-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: wheel\nVersion: 1\n")
+        file.writestr("wheel-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr("wheel-1.dist-info/RECORD", "")
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(f"wheel @ file://{wheel} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
+    return lock
+
+
+def layers(archive: pathlib.Path) -> list[tuple[str, set[str]]]:
+    """The layers of an image, and what is in each."""
+    found = []
+    with tarfile.open(archive) as image:
+        for name in image.getnames()[2:]:
+            with tarfile.open(fileobj=image.extractfile(name)) as files:
+                found.append((name, {pathlib.PurePath(each).name for each in files.getnames()}))
+    return found
+
+
+def test_wheels_are_a_layer_that_is_kept(tmp_path: pathlib.Path, recipe: Recipe, cache: Cache) -> None:
+    locked = dataclasses.replace(recipe, requirements=lock_of_a_wheel(tmp_path, 42))
+    first = layers(tmp_path / "images" / cache.build(locked).archive)
+    [kept] = (tmp_path / "images").glob("wheels-app-*.tar")
+    written = kept.stat().st_ino
+    assert "wheel.py" in first[1][1]
+    assert "wheel.py" not in first[2][1]
+
+    change_source(tmp_path)
+    second = layers(tmp_path / "images" / cache.build(locked).archive)
+    assert [name for name, _files in second[:2]] == [name for name, _files in first[:2]]
+    assert second[2] != first[2]
+    assert kept.stat().st_ino == written
+
+    lock_of_a_wheel(tmp_path, 43)
+    third = layers(tmp_path / "images" / cache.build(locked).archive)
+    assert third[1] != first[1]
+    assert not kept.exists()
 
 
 def test_same_inputs_give_the_same_bytes(tmp_path: pathlib.Path, recipe: Recipe, cache: Cache) -> None:
