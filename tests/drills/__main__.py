@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tests.drills import argo, causes, histories, kill_up, rollouts
+from tests.drills import argo, causes, histories, kill_up, rollouts, soak, worker_kill
 from tests.drills.results import FAILED, PASSED, Result, parse, render, still_to_do
 from tests.support.paths import RESULTS
 from tests.support.record import commit, today
@@ -15,7 +15,15 @@ from tests.support.record import commit, today
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DRILLS = {"kill-up": kill_up, "histories": histories, "causes": causes, "rollouts": rollouts, "argo": argo}
+DRILLS = {
+    "kill-up": kill_up,
+    "histories": histories,
+    "causes": causes,
+    "rollouts": rollouts,
+    "argo": argo,
+    "worker-kill": worker_kill,
+    "soak": soak,
+}
 
 
 def perform(step: str, action: Callable[[], str]) -> Result:
