@@ -132,8 +132,18 @@ def test_fields_that_are_wrong() -> None:
 
 def test_quota() -> None:
     found, details, _size = sent(status.over_quota("n", {"q": ["pods: too many"]}))
-    [violation] = details["QuotaFailure"].violations
-    assert (found.code.name, violation.subject) == ("RESOURCE_EXHAUSTED", "resourcequota:n/q")
+    assert (found.code.name, subjects(details)) == ("RESOURCE_EXHAUSTED", ["resourcequota:q"])
+
+
+def subjects(details: dict[str, Any]) -> list[str]:
+    return [each.subject for each in details["QuotaFailure"].violations]
+
+
+def test_quota_that_the_api_server_tells_of() -> None:
+    said = "FailedCreate: pods is forbidden: exceeded quota: small, requested: pods=1"
+    cause = Cause("quota_exceeded", "ResourceQuota small leaves no room for its pods", (said,), False)
+    refusals = [status.of_cause(cause, of="Cluster demo"), status.of_error(api(403, said))]
+    assert [subjects(sent(refusal)[1]) for refusal in refusals] == [["resourcequota:small"]] * 2
 
 
 LONG = "x" * 10_000

@@ -76,28 +76,29 @@ class Call:
         self.phases |= {stage: max(0.0, at - self.began) for stage, at in stages.items()}
 
 
+@contextlib.contextmanager
+def refusing() -> t.Iterator[None]:
+    """Tell what keeps a call from succeeding as a Refusal, which calls.py answers by."""
+    try:
+        yield
+    except EngineError as error:
+        raise status.of_error(error) from error
+    except TimeoutError as error:
+        text = "The API server did not answer within the deadline; a change that was asked for may still come about."
+        raise Refusal("deadline_exceeded", text) from error
+
+
 def answering(
     method: t.Callable[[Clusters, t.Any, Context], t.Coroutine[t.Any, t.Any, T]],
 ) -> t.Callable[[Clusters, t.Any, Context], t.Coroutine[t.Any, t.Any, T]]:
-    """Have a method answer by a status what it raises."""
+    """Have a method raise no other error than a Refusal."""
 
     @functools.wraps(method)
     async def answered(self: Clusters, request: t.Any, context: Context) -> T:
-        try:
+        with refusing():
             return await method(self, request, context)
-        except (Refusal, EngineError, TimeoutError) as error:
-            refusal = _refusal(error, request)
-        return await context.abort_with_status(refusal.status())
 
     return answered
-
-
-def _refusal(error: Refusal | EngineError | TimeoutError, request: t.Any) -> Refusal:
-    if isinstance(error, Refusal):
-        return error
-    if isinstance(error, EngineError):
-        return status.of_error(error)
-    return status.out_of_time(None, of=title("Cluster", request.name, request.namespace), state="")
 
 
 class Clusters(pb_grpc.ClustersServicer):
@@ -280,7 +281,7 @@ class Clusters(pb_grpc.ClustersServicer):
         self, request: pb.WatchClusterRequest, context: Context
     ) -> t.AsyncGenerator[pb.WatchClusterResponse, None]:
         """See the protocol."""
-        try:
+        with refusing():
             call = self._begin("WatchCluster", request, context, longest=math.inf)
             _demand(specs.name_violations(request.name))
             self._demand_view(call, wait=True)
@@ -288,10 +289,6 @@ class Clusters(pb_grpc.ClustersServicer):
             async with contextlib.aclosing(self._changes(call, current)) as changes:
                 async for change in changes:
                     yield change
-            return
-        except (Refusal, EngineError, TimeoutError) as error:
-            refusal = _refusal(error, request)
-        await context.abort_with_status(refusal.status())
 
     async def _awaited(self, call: Call, *, wait: bool) -> Object:
         """Return a cluster, as soon as there is one if ``wait`` says so."""

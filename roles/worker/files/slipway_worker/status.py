@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import replace
 
@@ -72,6 +73,8 @@ _HELPED_BY_TIME = {"api_unreachable", "api_error", "stream_broken", "webhook_una
 _MOST_LINES, _LONGEST_LINE, _LONGEST_TEXT = 6, 240, 600
 _MOST_VIOLATIONS = 16
 
+_OF_QUOTA = re.compile(r"exceeded quota: (?P<name>[^,\s]+)")
+
 
 class Refusal(Exception):  # noqa: N818  # it is an answer
     """The answer to a call that does not succeed. ``reason`` is a code in lower snake case."""
@@ -106,19 +109,19 @@ class Refusal(Exception):  # noqa: N818  # it is an answer
 
 def of_error(error: EngineError) -> Refusal:
     """Return the answer where the engine has failed."""
-    reason = error.code
     if isinstance(error, ApiError) and error.status == 413:
-        reason = "invalid_input"
-    return Refusal(reason, str(error))
+        return Refusal("invalid_input", str(error))
+    return Refusal(error.code, str(error), *_quota_failure(error.code, str(error)))
 
 
-def of_cause(cause: Cause, *, of: str, note: str = "", code: Code | None = None) -> Refusal:
+def of_cause(cause: Cause, *, of: str, note: str = "") -> Refusal:
     """Return the answer where pods tell why it cannot be.
 
     :param of: what the cause is of, as ``Cluster demo in namespace clusters``. :param note: what was done about it.
     """
     text = " ".join(filter(None, (f"{of}: {cause.summary}.", cause.hint, note)))
-    return Refusal(cause.code, text, specs.cause_message(_brief(cause)), code=code)
+    quota = _quota_failure(cause.code, " ".join((cause.summary, *cause.evidence)))
+    return Refusal(cause.code, text, specs.cause_message(_brief(cause)), *quota)
 
 
 def out_of_time(known: Cause | None, *, of: str, state: str) -> Refusal:
@@ -141,13 +144,23 @@ def over_quota(namespace: str, shortages: t.Mapping[str, t.Sequence[str]]) -> Re
     """Return the answer to a request for which quotas have no room; by the name of the quota."""
     every = [(name, shortened(line, _LONGEST_LINE)) for name, lines in shortages.items() for line in lines]
     rows = every[:_MOST_VIOLATIONS]
-    violations = [
-        details_pb.QuotaFailure.Violation(subject=f"resourcequota:{namespace}/{name}", description=line)
-        for name, line in rows
-    ]
     told = "; ".join(f"ResourceQuota {name}: {line}" for name, line in rows)
     text = f"There is no room in namespace {namespace}: {told}. Nothing was changed."
-    return Refusal("quota_exceeded", text, details_pb.QuotaFailure(violations=violations))
+    return Refusal("quota_exceeded", text, _quotas(rows))
+
+
+def _quota_failure(reason: str, said: str) -> list[Message]:
+    """Return the detail of what the API server has said of a quota."""
+    found = _OF_QUOTA.search(said)
+    name = found["name"] if found else "unknown"
+    return [_quotas([(name, shortened(said, _LONGEST_LINE))])] if reason == "quota_exceeded" else []
+
+
+def _quotas(rows: t.Iterable[tuple[str, str]]) -> Message:
+    violation = details_pb.QuotaFailure.Violation
+    return details_pb.QuotaFailure(
+        violations=[violation(subject=f"resourcequota:{name}", description=line) for name, line in rows]
+    )
 
 
 def shortened(text: str, most: int) -> str:
