@@ -73,7 +73,7 @@ class Calls(grpc.aio.ServerInterceptor):
         return handler
 
     def hang_up(self, *, only_streams: bool) -> None:
-        """End calls by UNAVAILABLE, upon which a client asks another worker; from now on, and those under way."""
+        """End calls under way by UNAVAILABLE, upon which a client asks another worker."""
         self._leaving = True
         for task, stream in self._running.items():
             if stream or not only_streams:
