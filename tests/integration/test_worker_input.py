@@ -70,7 +70,7 @@ ROWS = [
     Row(create(namespace="nowhere"), NOT_ALLOWED),
     Row(create(namespace=FORBIDDEN), NOT_ALLOWED),
     Row(create(namespace="../.."), NOT_ALLOWED),
-    Row(create(namespace=MISSING), ("NOT_FOUND", "NAMESPACE_MISSING")),
+    Row(create(namespace=MISSING), ("PERMISSION_DENIED", "FORBIDDEN")),
     *(
         Row(kind(namespace=FORBIDDEN, name="bad"), NOT_ALLOWED)
         for kind in (pb.GetClusterRequest, pb.DeleteClusterRequest, pb.ScaleClusterRequest, pb.WatchClusterRequest)

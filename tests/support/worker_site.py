@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from tests.support.api_server import MERGE_PATCH
+from tests.support.paths import CHECKOUT
 from tests.support.simulated import CONTROLLERS, HELD, SimulatedKubernetes
 from tests.support.waiting import eventually
 from tests.support.worker import Client, Worker
@@ -27,6 +30,8 @@ CLUSTERS, OTHER, STRICT, SMALL = NAMESPACES = ("clusters", "other", "strict", "s
 MISSING = "missing"  # the worker's, but not there
 FORBIDDEN = "kube-public"  # there, but not the worker's
 SMALL_PODS = 5
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ROLE_VARIABLES = CHECKOUT / "roles" / "worker" / "vars" / "main.yml"
 ALLOWED = {"slipway.dev/clusters": "allowed"}
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 AT_ONCE = 8
@@ -51,12 +56,13 @@ class Site:
             labels = RESTRICTED if namespace == STRICT else {}
             self.kubernetes.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace, "labels": labels}})
         self._limit()
+        self._permit()
 
     def worker(self, *, url: str = "", namespaces: tuple[str, ...] = (*NAMESPACES, MISSING), **settings: str) -> Worker:
         """A worker, not started yet, whose API server is at `url`, the real one unless given."""
         home = self.home / f"worker-{next(_numbers)}"
         home.mkdir(parents=True)
-        kubeconfig = self.kubernetes.kubeconfig(home / "kubeconfig", url=url)
+        kubeconfig = self.kubernetes.kubeconfig(home / "kubeconfig", url=url, token=self._token())
         tls = self.authority.server(home / "tls")
         return Worker(home, kubeconfig, tls, namespaces, {"MAX_REPLICAS": "20000", **settings})
 
@@ -122,6 +128,25 @@ class Site:
 
     def _patch(self, change: Object, path: str) -> None:
         self.kubernetes.request("PATCH", f"/api/v1/{path}", change, content_type=MERGE_PATCH)
+
+    def _permit(self) -> None:
+        """Give the worker the rights that its role gives it, and no others."""
+        rules = yaml.safe_load(ROLE_VARIABLES.read_text())
+        self.kubernetes.request("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "worker"}})
+        where = {"": ("ClusterRole", rules["_worker_node_rules"])}
+        where |= {f"/namespaces/{namespace}": ("Role", rules["_worker_rules"]) for namespace in NAMESPACES}
+        subjects = [{"kind": "ServiceAccount", "name": "worker", "namespace": "default"}]
+        for path, (kind, allowed) in where.items():
+            meta = {"metadata": {"name": "worker"}}
+            reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": "worker"}
+            self.kubernetes.request("POST", f"{RBAC}{path}/{kind.lower()}s", {**meta, "rules": allowed})
+            binding = {**meta, "roleRef": reference, "subjects": subjects}
+            self.kubernetes.request("POST", f"{RBAC}{path}/{kind.lower()}bindings", binding)
+
+    def _token(self) -> str:
+        account = "/api/v1/namespaces/default/serviceaccounts/worker"
+        answer = self.kubernetes.request("POST", f"{account}/token", {"spec": {"expirationSeconds": 86400}})
+        return str(answer["status"]["token"])
 
     def _limit(self) -> None:
         """Give `small` its quota; return when it holds."""
