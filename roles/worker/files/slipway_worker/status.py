@@ -156,7 +156,7 @@ def _quota_failure(reason: str, said: str) -> list[Message]:
     return [_quotas([(name, shortened(said, _LONGEST_LINE))])] if reason == "quota_exceeded" else []
 
 
-def _quotas(rows: t.Iterable[tuple[str, str]]) -> Message:
+def _quotas(rows: t.Iterable[tuple[str, str]]) -> details_pb.QuotaFailure:
     violation = details_pb.QuotaFailure.Violation
     return details_pb.QuotaFailure(
         violations=[violation(subject=f"resourcequota:{name}", description=line) for name, line in rows]
