@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import ApiError, EngineError
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.reflector import Backoff, Reflector, Selection
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.reflector import Reflector, Selection
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources import (
     DEPLOYMENT,
     MANAGED_BY,
@@ -38,6 +38,7 @@ WATCHED = (DEPLOYMENT, REPLICA_SET, POD, RESOURCE_QUOTA)
 StreamKey = tuple[str, str]
 """The plural of a resource, and a namespace."""
 
+_PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the next tracker of a namespace
 _FAILING = 3.0  # seconds of attempts without success after which a stream counts as down
 
 _UNSEEN = Verdict(State.PENDING, "the worker has no view of the namespace yet")
@@ -100,19 +101,20 @@ class Station:
 
     def _keep(self) -> None:
         """Run one tracker after the other until the end."""
-        backoff = Backoff()
+        failures = 0
         while not self._stopped.done():
             tracker = self._new()
             self._streams = tracker.streams
             with tracker:
                 self._first(tracker.synced, tracker.broken)
                 if tracker.synced.done() and not tracker.broken.done():
-                    backoff.reset()
+                    failures = 0
                     self._take_over(tracker)
                     self._first(tracker.broken)
                 self._leave(tracker)
             if tracker.broken.done():
-                concurrent.futures.wait([self._stopped], timeout=backoff.next())
+                concurrent.futures.wait([self._stopped], timeout=_PAUSES[min(failures, len(_PAUSES) - 1)])
+                failures += 1
 
     def _first(self, *futures: Future[None]) -> None:
         """Return when the first of some futures is done, or all is over."""
