@@ -11,6 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 up down status refresh bundle: INVENTORY := testbed
 set = -e vm_set=$(VM_SET) $(if $(WORKERS),-e vm_workers=$(WORKERS))
 play = ansible-playbook -i inventories/$(INVENTORY) $(if $(filter testbed,$(INVENTORY)),$(set))
+of_ansible = $(addprefix --ignore=tests/unit/,slipwayctl worker worker_role) # which know nothing of Ansible
 junit = $(if $(SLIPWAY_JUNIT),--junit-xml=$(SLIPWAY_JUNIT))
 
 ##@ Try it out, on VMs made here (VM_SET=main)
@@ -49,7 +50,7 @@ lint: dev next ## ruff, mypy, yamllint, ansible-lint, ansible-test sanity, the e
 
 unit: dev next ## No network, no root; with the newest ansible-core too
 	pytest $(junit)
-	[ ! -d $(CACHE)/venv-next ] || $(CACHE)/venv-next/bin/pytest $(junit:.xml=-next.xml)
+	[ ! -d $(CACHE)/venv-next ] || $(CACHE)/venv-next/bin/pytest $(of_ansible) $(junit:.xml=-next.xml)
 
 integration: dev ## Against etcd and kube-apiserver of the bundle, with faults between; two tests at a time
 	pytest tests/integration --numprocesses=2 --dist=loadgroup -m 'not alone' $(junit)
