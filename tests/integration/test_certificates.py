@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import HealthServicer
 
 from ansible_collections.slipway.cloud.plugins.module_utils._certificates import (
     Wanted,
@@ -72,6 +78,47 @@ def test_renewal(api: ApiServer, namespace: str, kubeconfig: Path) -> None:
     assert actions(answer) == ["make", "make"]
     assert "a third of its life or less is left" in answer.result["certificates"][0]["reason"]
     assert old["ca"]["ca.crt"] in held(api, namespace)["tls"]["ca.crt"]
+
+
+def pems(data: dict[str, str]) -> tuple[bytes, bytes, bytes]:
+    return data["ca.crt"].encode(), data["tls.key"].encode(), data["tls.crt"].encode()
+
+
+def call(client: dict[str, str], server: dict[str, str]) -> None:
+    """Call a server with one Secret as a client with another, over gRPC; each checks the other. Raises RpcError."""
+    with ThreadPoolExecutor(1) as pool:
+        listening = grpc.server(pool)
+        health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(), listening)
+        ca, key, certificate = pems(server)
+        credentials = grpc.ssl_server_credentials([(key, certificate)], ca, require_client_auth=True)
+        port = listening.add_secure_port("localhost:0", credentials)
+        listening.start()
+        try:
+            with grpc.secure_channel(f"localhost:{port}", grpc.ssl_channel_credentials(*pems(client))) as channel:
+                health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+        finally:
+            listening.stop(None).wait()
+
+
+def test_renewal_breaks_no_connection() -> None:
+    """Whoever has read its Secret anew, and whoever has not yet, accept each other; nobody else is accepted."""
+    now = datetime.now(UTC)
+    server = Wanted(secret="tls", common_name="shop", dns_names=("localhost",), usages=("server",))
+    client = Wanted(secret="client", common_name="till", usages=("client",))
+    wanted = Wanted(secret="ca", common_name="Shop"), [server, client]
+
+    def held_after(moment: datetime, found: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        return {name: step.data for name, step in settled(moment, 365, *wanted, found).items()}
+
+    before = held_after(now - timedelta(days=300), {})
+    after = held_after(now, before)
+    stranger = held_after(now, {})
+    for of_client in (before, after):
+        for of_server in (before, after):
+            call(of_client["client"], of_server["tls"])
+        for pair in ((of_client["client"], stranger["tls"]), (stranger["client"], of_client["tls"])):
+            with pytest.raises(grpc.RpcError):
+                call(*pair)
 
 
 def test_what_is_not_ours_stays(api: ApiServer, namespace: str, kubeconfig: Path) -> None:
