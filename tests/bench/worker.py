@@ -229,7 +229,7 @@ def waiting(site: Site, worker: Worker, client: Client, count: int) -> tuple[flo
     spec = pb.ClusterSpec(replicas=1, labels={HELD: "yes"})
     waits = [client.begin(pb.CreateClusterRequest(name=name, spec=spec), timeout=300) for name in names]
     in_flight = 'slipway_in_flight{method="CreateCluster"}'
-    eventually(lambda: worker.metrics()[in_flight] == count, within=60, what=f"{count} wait", every=0.5)
+    eventually(lambda: worker.metrics().get(in_flight) == count, within=60, what=f"{count} wait", every=0.5)
     eventually(lambda: len(site.held(names)) == count, within=120, what=f"{count} pods", every=0.5)
     memory, threads = worker.memory(), worker.threads()
     site.release_all(names)

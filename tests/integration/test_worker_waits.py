@@ -76,7 +76,7 @@ def test_hundred_waits_at_once(site: Site) -> None:
     with site.running(1) as [worker], site.client(worker) as client:
         waits = [client.begin(create(name), timeout=60) for name in names]
         in_flight = 'slipway_in_flight{method="CreateCluster"}'
-        eventually(lambda: worker.metrics()[in_flight] == WAITS, within=20, what="all wait")
+        eventually(lambda: worker.metrics().get(in_flight) == WAITS, within=20, what="all wait")
         threads, memory = worker.threads(), worker.memory()
         eventually(lambda: len(site.held(names)) == WAITS, within=20, what="all pods")
         site.release_all(names)
