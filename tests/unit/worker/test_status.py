@@ -19,9 +19,10 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import
 from tests.support.paths import CHECKOUT
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
     from slipway_worker.status import Refusal
 
-KINDS = {
+KINDS: dict[str, type[Message]] = {
     "ErrorInfo": error_details_pb2.ErrorInfo,
     "BadRequest": error_details_pb2.BadRequest,
     "QuotaFailure": error_details_pb2.QuotaFailure,
@@ -32,7 +33,7 @@ KINDS = {
 
 def sent(refusal: Refusal) -> tuple[Any, dict[str, Any], int]:
     """The status, its details by kind, and the bytes of the header."""
-    found = refusal.status()
+    found: Any = refusal.status()
     [(_key, value)] = found.trailing_metadata
     parsed = status_pb2.Status.FromString(value)
     details = {}

@@ -47,6 +47,7 @@ if t.TYPE_CHECKING:
 T = t.TypeVar("T")
 
 _MARGIN, _SHARE = 0.25, 0.1  # seconds, and share of the time, that an answer gets to be there before the deadline
+_EACH = 0.002  # seconds more for each wait under way: all may be due at once, and each answer takes its time
 _LEAST = 0.05  # seconds without which nothing is begun: the answer would come too late
 _QUOTA_LAG = 2.0  # seconds that the quota controller gets to see that something has gone
 _CLEAN_UP = 5.0  # seconds that a failed create waits for the end of what it has made
@@ -110,6 +111,7 @@ class Clusters(pb_grpc.ClustersServicer):
         self._fleet = fleet
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="api")
+        self._waiting = 0
 
     @answering
     async def CreateCluster(self, request: pb.CreateClusterRequest, context: Context) -> pb.CreateClusterResponse:  # noqa: N802
@@ -120,7 +122,6 @@ class Clusters(pb_grpc.ClustersServicer):
         _demand(specs.create_violations(request, wanted.cluster, self._settings))
         wait = _waits(request)
         self._demand_view(call, wait=wait)
-        await self._demand_room(call, wanted.replicas, decisions.needs(wanted.cluster.resources))
         asked = Asked(request_id, wanted.spec_hash, wanted.replicas, wait, request.join)
         step, obj = await self._obtain(call, wanted, asked)
         created = step in (Step.MAKE, Step.CONTINUE)
@@ -136,28 +137,38 @@ class Clusters(pb_grpc.ClustersServicer):
         return pb.CreateClusterResponse(cluster=cluster, created=created, phases=self._end(call))
 
     async def _obtain(self, call: Call, wanted: specs.Wanted, asked: Asked) -> tuple[Step, Object]:
-        """Make a cluster, or find what is there in its place, and what to do with it."""
-        manifest = wanted.manifest()
+        """Make a cluster, or find what is there in its place, and what to do with it.
+
+        Where a quota has no room it may be the very cluster that fills it: that is looked for before it is refused.
+        """
+        manifest, need = wanted.manifest(), decisions.needs(wanted.cluster.resources)
         while True:
-            try:
-                made = await self._ask(call, self._store.create, manifest)
-            except ConflictError:
-                self._metrics.conflict()
-            else:
-                call.reach(applied=call.answered)
+            lacking = self._lacking(call, wanted.replicas, need)
+            made = None if lacking else await self._made(call, manifest)
+            if made:
                 return Step.MAKE, made
             current = await self._ask(call, self._store.read, call.namespace, call.name)
             step = decisions.step(current, asked)
-            if current is None:  # gone in between
-                continue
-            if step is Step.OUTLIVE:
+            if current is None:
+                await self._demand_room(call, wanted.replicas, need)
+            elif step is Step.OUTLIVE:
                 await self._outlive(call, current)
-                continue
-            if step is Step.REFUSE:
+            elif step is Step.REFUSE:
                 raise _not_ours(call)
-            if step is Step.DIFFER:
+            elif step is Step.DIFFER:
                 raise _different(call, current, asked)
-            return step, current
+            else:
+                return step, current
+
+    async def _made(self, call: Call, manifest: Object) -> Object | None:
+        """Make a cluster; None if there is something of its name."""
+        try:
+            made = await self._ask(call, self._store.create, manifest)
+        except ConflictError:
+            self._metrics.conflict()
+            return None
+        call.reach(applied=call.answered)
+        return made
 
     async def _outlive(self, call: Call, older: Object) -> None:
         """Wait for the end of an older cluster of the same name."""
@@ -347,7 +358,8 @@ class Clusters(pb_grpc.ClustersServicer):
             raise Refusal("namespace_not_allowed", text)
         longest = self._settings.max_deadline if longest is None else longest
         given = context.time_remaining()
-        left = min(longest, math.inf if given is None else given - min(_MARGIN, given * _SHARE))
+        margin = _MARGIN + _EACH * self._waiting
+        left = min(longest, math.inf if given is None else given - min(margin, given * _SHARE))
         if left < _LEAST:
             raise Refusal("deadline_exceeded", f"Nothing can be done within {given:g} s; nothing was begun.")
         return Call(method, namespace, getattr(request, "name", ""), began, began + left)
@@ -381,11 +393,13 @@ class Clusters(pb_grpc.ClustersServicer):
     async def _outcome(self, call: Call, target: Target, judge: Judge, *, within: float = math.inf) -> Outcome:
         """Wait for a target until it is decided, or time is up; a call that is cancelled leaves no wait behind."""
         future = self._fleet.expect(target, judge)
+        self._waiting += 1
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(_bounded(min(call.deadline, time.monotonic() + within))):
                     await asyncio.wrap_future(future)
         finally:
+            self._waiting -= 1
             outcome = self._fleet.abandon(target, future)
         return outcome
 
@@ -404,19 +418,21 @@ class Clusters(pb_grpc.ClustersServicer):
 
     async def _demand_room(self, call: Call, pods: int, need: t.Mapping[str, float]) -> None:
         """Refuse what a quota has no room for; where it is full, after a moment for what may just have gone."""
-        if pods <= 0:
-            return
-        lacking = {}
-        for quota in self._fleet.quotas(call.namespace):
-            lines = decisions.shortages(quota, pods, need)
-            if lines and not decisions.shortages(quota, pods, need, used=False):
+        for quota in self._lacking(call, pods, need):
+            if not decisions.shortages(quota, pods, need, used=False):
                 judge = decisions.has_room(pods, need)
-                outcome = await self._outcome(call, target_of(RESOURCE_QUOTA, quota), judge, within=_QUOTA_LAG)
-                lines = [] if outcome.verdict.state is State.DONE else lines
-            if lines:
-                lacking[quota["metadata"]["name"]] = lines
+                await self._outcome(call, target_of(RESOURCE_QUOTA, quota), judge, within=_QUOTA_LAG)
+        lacking = {
+            quota["metadata"]["name"]: decisions.shortages(quota, pods, need)
+            for quota in self._lacking(call, pods, need)
+        }
         if lacking:
             raise status.over_quota(call.namespace, lacking)
+
+    def _lacking(self, call: Call, pods: int, need: t.Mapping[str, float]) -> list[Object]:
+        """Return the quotas that have no room for so many more pods, as they were last seen."""
+        quotas = self._fleet.quotas(call.namespace) if pods > 0 else []
+        return [quota for quota in quotas if decisions.shortages(quota, pods, need)]
 
     def _running(self, call: Call, obj: Object, outcome: Outcome) -> pb.Cluster:
         """Return a cluster that was waited for. :raises Refusal: if it is not what it was to be."""

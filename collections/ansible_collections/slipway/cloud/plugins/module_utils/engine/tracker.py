@@ -320,7 +320,8 @@ class Tracker:
             self._waits.clear()
             self._index.clear()
             self._changed.notify_all()
-        for future in (self.broken, *futures):
+        self.broken.set_exception(error)
+        for future in futures:
             future.set_exception(error)
 
 
