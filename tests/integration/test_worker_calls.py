@@ -377,9 +377,14 @@ def fits_again(client: Client, request: pb.CreateClusterRequest) -> bool:
 
 def test_quota_is_respected_before_anything_is_made(site: Site, client: Client) -> None:
     name = unique("quota")
-    fits = pb.CreateClusterRequest(namespace=SMALL, name=name, spec=spec(replicas=SMALL_PODS))
+    fits = pb.CreateClusterRequest(namespace=SMALL, name=name, spec=spec(replicas=SMALL_PODS), request_id=FIRST)
     assert client.create(fits, timeout=TIMEOUT).cluster.state == RUNNING
     before = site.state(name, SMALL)
+    # It is this very cluster that fills the quota.
+    for request_id, made in {FIRST: True, "another": False}.items():
+        fits.request_id = request_id
+        again = client.create(fits, timeout=TIMEOUT)
+        assert (again.created, again.cluster.state) == (made, RUNNING)
     one_more = [
         lambda: client.create(pb.CreateClusterRequest(namespace=SMALL, name=unique("quota"), spec=spec(replicas=1))),
         lambda: client.scale(pb.ScaleClusterRequest(namespace=SMALL, name=name, replicas=SMALL_PODS + 1)),
