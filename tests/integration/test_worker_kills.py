@@ -191,6 +191,9 @@ def asked(site: Site, victim: Victim, name: str, scenario: Scenario) -> tuple[st
 def survives(site: Site, victim: Victim, other: Client, scenario: Scenario, kill: Kill, number: int) -> bool:
     """Kill the worker at its request of this number, ask another one again; return whether there was such a request."""
     name = unique("kill")
+    if scenario.looks and not victim.is_new:
+        victim.worker.kill()  # what it has begun to look at it goes on to watch
+        victim.rise()
     scenario.given(site, other, name)
     victim.quiet()
     victim.proxy.inject(kill, path=scenario.path, spared=number)
