@@ -33,8 +33,8 @@ LONG = 300.0  # seconds for a call that waits for pods
 SHORT = 30.0  # seconds for one that only looks
 
 _STREAM = 600.0  # seconds after which a stream is taken up anew, below the worker's own limit
-_PATIENCE = 1.5  # seconds without a worker until that is told, and from then on every
-_SELDOM = 15.0  # seconds, by all calls together
+_PATIENCE = 4  # attempts without an answer until that is told
+_SELDOM = 15.0  # seconds until it is told again, by all calls together
 _PAGE = 500
 _CUT = Failure(code=grpc.StatusCode.UNAVAILABLE, message="the worker ended the stream")
 
@@ -146,7 +146,7 @@ class _Attempts:
         seconds = pause_before_next(failure, tries=self._tries, left=self.left, jitter=random.random())
         if seconds is None:
             raise self._final(error, failure)
-        if time.monotonic() - self._began >= _PATIENCE and not failure.told:
+        if self._tries >= _PATIENCE and not failure.told:
             self._note(f"waiting for a worker: {failure.message}")
         await asyncio.sleep(seconds)
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import grpc
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2 as details_pb
+from google.rpc import status_pb2
 from slipway.v1 import clusters_pb2
 
 if t.TYPE_CHECKING:
@@ -106,21 +107,21 @@ def _unpacked(packed: Any, detail: t.Any) -> bool:
 _Found = t.Mapping[str, t.Any]
 
 
-def _info(detail: error_details_pb2.ErrorInfo, _: _Found) -> _Found:
+def _info(detail: details_pb.ErrorInfo, _: _Found) -> _Found:
     return {"reason": detail.reason, "metadata": dict(detail.metadata)}
 
 
-def _fields(detail: error_details_pb2.BadRequest, found: _Found) -> _Found:
+def _fields(detail: details_pb.BadRequest, found: _Found) -> _Found:
     lines = (f"{each.field}: {each.description}" for each in detail.field_violations)
     return {"violations": (*found.get("violations", ()), *lines)}
 
 
-def _quotas(detail: error_details_pb2.QuotaFailure, found: _Found) -> _Found:
+def _quotas(detail: details_pb.QuotaFailure, found: _Found) -> _Found:
     lines = (f"{each.subject}: {each.description}" for each in detail.violations)
     return {"violations": (*found.get("violations", ()), *lines)}
 
 
-def _pause(detail: error_details_pb2.RetryInfo, _: _Found) -> _Found:
+def _pause(detail: details_pb.RetryInfo, _: _Found) -> _Found:
     return {"retry_after": detail.retry_delay.ToTimedelta().total_seconds()}
 
 
@@ -129,10 +130,10 @@ def _cause(detail: clusters_pb2.Cause, _: _Found) -> _Found:
 
 
 _DETAILS: dict[t.Callable[[], t.Any], t.Callable[[t.Any, _Found], _Found]] = {
-    error_details_pb2.ErrorInfo: _info,
-    error_details_pb2.BadRequest: _fields,
-    error_details_pb2.QuotaFailure: _quotas,
-    error_details_pb2.RetryInfo: _pause,
+    details_pb.ErrorInfo: _info,
+    details_pb.BadRequest: _fields,
+    details_pb.QuotaFailure: _quotas,
+    details_pb.RetryInfo: _pause,
     clusters_pb2.Cause: _cause,
 }
 

@@ -62,7 +62,8 @@ class Output:
         """Write a change that somebody asked to see."""
         if self._json:
             self._lines([json.dumps(render.as_json(seen))])
-        else:
+        elif (told := render.change(seen, 0)) != self._seen:  # pods change more often than what is said of them
+            self._seen = told
             self._lines([render.change(seen, time.monotonic() - self._began, self._paint)])
 
     def progress(self, seen: clusters_pb2.WatchClusterResponse) -> None:
