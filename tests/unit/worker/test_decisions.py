@@ -133,6 +133,21 @@ def test_state(obj: Object, verdict: Verdict | None, state: int) -> None:
     assert decisions.state_of(obj, verdict) == state
 
 
+@pytest.mark.parametrize(
+    ("obj", "code", "recoverable", "doomed"),
+    [
+        (BEGUN, "image_not_found", False, True),
+        (BEGUN, "crash_loop", True, False),
+        (BEGUN, "deleted_by_other", False, False),
+        (BEGUN, "paused", False, False),
+        (deployment(status={**HALF, "conditions": ROLLED_OUT}), "image_not_found", False, False),
+        (deployment(status={**HALF, "conditions": ROLLING_OUT}), "image_not_found", False, True),
+    ],
+)
+def test_what_is_taken_back(obj: Object, code: str, recoverable: bool, doomed: bool) -> None:
+    assert decisions.is_doomed(obj, Cause(code, "", recoverable=recoverable)) is doomed
+
+
 def view(obj: Object | None, *, descendants: tuple[Object, ...] = (), settled: bool = True) -> View:
     return View(Target(DEPLOYMENT, "n", "demo", "u", 1, 1), obj, settled=settled, descendants=descendants)
 

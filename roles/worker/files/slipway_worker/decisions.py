@@ -31,6 +31,7 @@ if t.TYPE_CHECKING:
 
 _REVISION = "deployment.kubernetes.io/revision"
 _ROLLED_OUT = "NewReplicaSetAvailable"
+_BY_OTHERS = ("deleted_by_other", "paused")
 _SHORT = ("cpu", "memory", "ephemeral-storage")  # what quotas may name without "requests."
 
 
@@ -92,6 +93,14 @@ def has_run(obj: Object) -> bool:
     """
     revision = (obj["metadata"].get("annotations") or {}).get(_REVISION, "")
     return condition(obj, "Progressing").get("reason") == _ROLLED_OUT or (revision.isdigit() and int(revision) > 1)
+
+
+def is_doomed(obj: Object, cause: Cause) -> bool:
+    """Whether what a create has made is to be deleted again: it cannot come right, it never ran, and it is left alone.
+
+    A create that is repeated may find what it made long ago, and what others have done to that since.
+    """
+    return not cause.recoverable and cause.code not in _BY_OTHERS and not has_run(obj)
 
 
 def state_of(obj: Object, verdict: Verdict | None = None) -> pb.State:

@@ -130,7 +130,7 @@ class Clusters(pb_grpc.ClustersServicer):
         if step is Step.JOIN or (created and wait):
             outcome = await self._outcome(call, target_of(DEPLOYMENT, obj), decisions.available)
             if outcome.verdict.state is State.FAILED and created and not request.keep_failed:
-                await self._take_back(call, obj, outcome.verdict)
+                await self._take_back(call, outcome, obj)
             cluster = self._running(call, obj, outcome)
         else:
             cluster = self._message(obj, decisions.state_of(obj)) if step is Step.MAKE else self._seen(obj)
@@ -179,12 +179,11 @@ class Clusters(pb_grpc.ClustersServicer):
                 Cause("terminating", what, verdict.cause.evidence if verdict.cause else ()), of=call.title
             )
 
-    async def _take_back(self, call: Call, made: Object, verdict: Verdict) -> t.NoReturn:
+    async def _take_back(self, call: Call, outcome: Outcome, made: Object) -> t.NoReturn:
         """Delete what this call has made and what will not come right, and say why it does not."""
-        cause = _cause(verdict)
-        note = "It was kept: it may come right yet."
-        if not cause.recoverable and cause.code != "deleted_by_other":
-            note = await self._delete_again(call, made)
+        cause = _cause(outcome.verdict)
+        doomed = decisions.is_doomed(self._fleet.find(outcome.target) or made, cause)
+        note = await self._delete_again(call, made) if doomed else "It was left as it is."
         raise status.of_cause(cause, of=call.title, note=note)
 
     async def _delete_again(self, call: Call, made: Object) -> str:
@@ -192,8 +191,8 @@ class Clusters(pb_grpc.ClustersServicer):
             deleted = await self._ask(call, self._store.delete, made)
         except ConflictError:
             return "It is gone."
-        except EngineError as error:
-            return f"It could not be deleted: {error}"
+        except (EngineError, TimeoutError) as error:
+            return f"It could not be deleted: {error or 'no time was left.'}"
         await self._outcome(call, target_of(DEPLOYMENT, deleted), gone, within=_CLEAN_UP)
         return "It was deleted."
 
@@ -414,7 +413,7 @@ class Clusters(pb_grpc.ClustersServicer):
         """Refuse to change what could not be waited for."""
         refusal = self._fleet.refusal(call.namespace) if wait else None
         if isinstance(refusal, ApiError):
-            raise refusal
+            raise status.of_error(refusal)
 
     async def _demand_room(self, call: Call, pods: int, need: t.Mapping[str, float]) -> None:
         """Refuse what a quota has no room for; where it is full, after a moment for what may just have gone."""
