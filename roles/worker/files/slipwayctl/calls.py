@@ -155,9 +155,9 @@ class _Attempts:
         if failure.told or failure.distrusted:
             return error
         if failure.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            message = f"no answer within {self._within:g} s"
+            message = f"no answer within {round(self._within, 3):g} s"
         elif failure.lost:
-            message = f"no answer within {self._within:g} s; the last attempt: {failure.message}"
+            message = f"no answer within {round(self._within, 3):g} s; the last attempt: {failure.message}"
         else:
             return error
         return CallFailedError(replace(failure, message=message), remedy(failure) or error.remedy)
