@@ -26,6 +26,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "in the tenant's namespace": {"worker_namespace": "team", "worker_namespaces": ["team"]},
     "tokens": TOKENS,
     "registry": {"images_registry": "https://registry.example/team"},
+    "a quota in numbers": {"worker_quota": {"pods": 500, "requests.cpu": 8}},
     "one replica, no quota, any node": {"worker_replicas": 1, "worker_quota": {}, "worker_node_selector": {}},
 }
 
