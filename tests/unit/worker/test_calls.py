@@ -42,7 +42,7 @@ class Clusters(clusters_pb2_grpc.ClustersServicer):
     async def GetCluster(self, request: pb.GetClusterRequest, context: Context) -> pb.Cluster:  # noqa: N802
         """Answer, or not."""
         await self._do(request.name, context)
-        return pb.Cluster(owner=caller(context))
+        return pb.Cluster(owner=caller())
 
     async def WatchCluster(  # noqa: N802
         self, request: pb.WatchClusterRequest, context: Context

@@ -92,6 +92,7 @@ class Calls(grpc.aio.ServerInterceptor):
         @contextlib.asynccontextmanager
         async def around(read: Read, context: Context) -> t.AsyncIterator[t.Any]:
             began, request, code = time.monotonic(), None, Code.UNKNOWN
+            peer = context.peer()  # now: of a call that is over gRPC has freed it, and the process would crash
             try:
                 with self._metrics.in_flight(name), self._registered(stream=stream):
                     async with self._ended_properly(context):
@@ -106,7 +107,7 @@ class Calls(grpc.aio.ServerInterceptor):
                 code = _cancelled(context)
                 raise
             finally:
-                self._record(name, request, context, code, time.monotonic() - began)
+                self._record(name, request, context, peer, code, time.monotonic() - began)
 
         return around
 
@@ -138,14 +139,14 @@ class Calls(grpc.aio.ServerInterceptor):
             mistake = Refusal("internal", "The worker made a mistake; its log tells which.")
             await context.abort_with_status(mistake.status())
 
-    def _record(self, method: str, request: object, context: Context, code: Code, seconds: float) -> None:
+    def _record(self, method: str, request: object, context: Context, peer: str, code: Code, seconds: float) -> None:
         self._metrics.observe_request(method, code.name, seconds)
         logs.call(
             method=method,
             request=request,
             namespace=self._namespace,
-            caller=caller(context),
-            peer=context.peer(),
+            caller=caller(),
+            peer=peer,
             code=code.name,
             seconds=seconds,
             detail="" if code is Code.OK else _text(context.details()),

@@ -31,9 +31,9 @@ class TokensError(Exception):
     """The file of tokens cannot be used."""
 
 
-def caller(context: Context) -> str:
-    """Return the name of who calls; empty if it has none, but then its call was refused."""
-    return _caller.get() or common_name(context)
+def caller() -> str:
+    """Return the name of whose call this task answers; empty if it has none, but then its call is refused."""
+    return _caller.get()
 
 
 def common_name(context: Context) -> str:
@@ -86,7 +86,8 @@ class Gate:
             raise TokensError(f"The tokens in {tokens} (SLIPWAY_TOKENS_FILE) cannot be used: {error}.") from error
 
     def admit(self, context: Context) -> None:
-        """Note who calls. :raises Refusal: UNAUTHENTICATED, if that cannot be told."""
+        """Note who calls. :raises Refusal: UNAUTHENTICATED, if that cannot be told; noted is then the certificate's."""
+        _caller.set(common_name(context))
         _caller.set(self._name(context))
 
     def _name(self, context: Context) -> str:

@@ -118,7 +118,7 @@ class Clusters(pb_grpc.ClustersServicer):
         """See the protocol."""
         call = self._begin("CreateCluster", request, context)
         request_id = request.request_id or uuid.uuid4().hex
-        wanted = specs.wanted(request, call.namespace, request_id, caller(context), self._settings)
+        wanted = specs.wanted(request, call.namespace, request_id, caller(), self._settings)
         _demand(specs.create_violations(request, wanted.cluster, self._settings))
         wait = _waits(request)
         self._demand_view(call, wait=wait)
