@@ -63,12 +63,13 @@ molecule: dev ## The whole site on VMs of its own, then the live suites (KEEP=1)
 	$(if $(KEEP),,molecule destroy --no-report)
 	molecule test --all $(if $(KEEP),--destroy=never)
 
-bench: dev ## This, kubectl and kubernetes.core in turns, on the VMs of make up; then 500 clusters on simulated nodes
+bench: dev ## This, kubectl and kubernetes.core in turns, on the VMs of make up; then 500 clusters, and the worker, on simulated nodes
 	@tools/venv $(CACHE)/venv-bench requirements/bench.txt
 	@PYTHONPATH=collections SLIPWAY_VM_SET=$(VM_SET) python -m tests.bench
 	@PYTHONPATH=collections python -m tests.bench.scale
+	@PYTHONPATH=collections python -m tests.bench.worker
 
-drill: dev ## The long and destructive runs, resumable (ONLY=argo, causes, histories, kill-up or rollouts)
+drill: dev ## The long and destructive runs, resumable (ONLY=name: a wrong one lists them)
 	@PYTHONPATH=collections SLIPWAY_VM_SET=$(VM_SET) python -m tests.drills $(ONLY)
 
 ##@ Package it, and clean up
