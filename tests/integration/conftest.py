@@ -1,4 +1,7 @@
-"""One API server a run, a fresh proxy and namespace a test; one simulated Kubernetes for all tests of the worker."""
+"""One API server a run, a fresh proxy and namespace a test; one simulated Kubernetes for all tests of the worker.
+
+Where tests run side by side (`--dist=loadfile`), each process has its own.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ def kubeconfig(api: ApiServer, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """What all tests of the worker share: they are of one xdist_group, so that one process has it."""
+    """What all tests of the worker share."""
     with a_site(tmp_path_factory.mktemp("site"), Authority.new("slipway test")) as site:
         yield site
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tests.support.worker import Client, Refusal
     from tests.support.worker_site import Site
 
-pytestmark = pytest.mark.xdist_group("worker")
-
 TIMEOUT = 20.0
 FIRST = "request-1"
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{CLUSTERS}/deployments"

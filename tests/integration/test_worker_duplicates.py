@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tests.support.worker import Worker
     from tests.support.worker_site import Site
 
-pytestmark = pytest.mark.xdist_group("worker")
-
 CALLERS = 50
 REPLICAS = 3
 TIMEOUT = 90.0

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tests.support.worker import Worker
     from tests.support.worker_site import Site
 
-pytestmark = pytest.mark.xdist_group("worker")
-
 TIMEOUT = 20.0
 MIB = 1 << 20
 SPEC = pb.ClusterSpec(replicas=1)

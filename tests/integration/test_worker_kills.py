@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tests.support.worker import Client, Worker
     from tests.support.worker_site import Site
 
-pytestmark = pytest.mark.xdist_group("worker")
-
 TIMEOUT = 30.0
 MOST_REQUESTS = 20
 SIZE, OTHER_SIZE = 2, 3
@@ -183,7 +181,7 @@ def asked(site: Site, victim: Victim, name: str, scenario: Scenario) -> tuple[st
     call = victim.client.begin(scenario.request(name), timeout=TIMEOUT)
     if scenario.held:
         looked = partial(victim.proxy.count, path=scenario.path)
-        eventually(lambda: call.done() or looked() >= scenario.looks, within=10, what="it has looked", every=0.02)
+        eventually(lambda: call.done() or looked() >= scenario.looks, within=TIMEOUT, what="it has looked", every=0.02)
         site.release(name, scenario.held)
     return outcome(call.result)
 

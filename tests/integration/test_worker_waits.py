@@ -6,7 +6,6 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from slipway.v1 import clusters_pb2 as pb
 
 from tests.support.authority import Authority
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.worker_site import Site
-
-pytestmark = pytest.mark.xdist_group("worker")
 
 TIMEOUT = 30.0
 INACTIVITY = 2.0
