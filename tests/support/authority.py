@@ -45,6 +45,11 @@ class Authority:
         """Its certificate."""
         return self.certificate.public_bytes(PEM)
 
+    def crossed(self, other: Authority) -> bytes:
+        """The certificate of another authority as signed by this one."""
+        builder = _builder(other.name, self.name, other.key, DAY)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(PEM)
+
     def server(self, home: Path, *, life: dt.timedelta = DAY) -> Path:
         """Have a directory with the certificate of a worker on loopback; return it."""
         names = [x509.DNSName(SERVER_NAME), x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]

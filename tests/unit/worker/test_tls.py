@@ -179,8 +179,9 @@ def test_a_volume_is_read_as_it_is_at_one_time(tmp_path: Path) -> None:
     assert set(Certificates(volume).ends()) == {"server", "ca"}
 
 
-def test_the_ca_whose_end_counts_is_that_of_the_certificate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [b"", OLD.crossed(NEW)], ids=["alone", "signed by the old one too"])
+def test_the_ca_whose_end_counts_is_that_of_the_certificate(tmp_path: Path, more: bytes) -> None:
     home = NEW.server(tmp_path)
-    material = parse(OLD.pem + NEW.pem, (home / "tls.crt").read_bytes(), (home / "tls.key").read_bytes())
+    material = parse(OLD.pem + NEW.pem, (home / "tls.crt").read_bytes() + more, (home / "tls.key").read_bytes())
     leaf = x509.load_pem_x509_certificate(material.certificate)
     assert material.ends == {"server": leaf.not_valid_after_utc, "ca": NEW.certificate.not_valid_after_utc}

@@ -47,7 +47,8 @@ class Material:
 def parse(ca: bytes, certificate: bytes, key: bytes) -> Material:
     """Return what three files hold. :raises ValueError: if that is no certificate, its key, and who signs clients'.
 
-    Of several CAs, as while one follows another, the end that counts is that of the one which signed the certificate.
+    Of several CAs, as while one follows another, the end that counts is that of the one which signed the certificate,
+    whoever signed that one too for those who do not know it yet.
     """
     authorities, chain = _certificates(CA, ca), _certificates(CERTIFICATE, certificate)
     try:
@@ -56,7 +57,8 @@ def parse(ca: bytes, certificate: bytes, key: bytes) -> Material:
         raise ValueError(f"{KEY} holds no private key in PEM without a password") from error
     if private.public_key() != chain[0].public_key():
         raise ValueError(f"{KEY} is not the key of {CERTIFICATE}")
-    issuers = [authority for authority in authorities if _issued(chain[-1], authority)] or authorities
+    by_link = ([authority for authority in authorities if _issued(link, authority)] for link in chain)
+    issuers = next(filter(None, by_link), authorities)
     ends = {"server": chain[0].not_valid_after_utc, "ca": min(issuer.not_valid_after_utc for issuer in issuers)}
     return Material(ca, certificate, key, ends)
 
