@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.duration_pb2 import Duration
 
-    from tests.support.worker import Client, Refusal
+    from tests.support.worker import Client, Refusal, Worker
     from tests.support.worker_site import Site
 
 TIMEOUT = 20.0
@@ -338,6 +338,24 @@ def test_watch_shows_a_whole_life(site: Site, client: Client) -> None:
 def test_watch_of_what_is_not_there(client: Client) -> None:
     refusal = refused(lambda: list(client.watch(pb.WatchClusterRequest(name=unique("life")), timeout=TIMEOUT)))
     assert refusal.brief == NO_SUCH
+
+
+def test_watches_that_are_left(site: Site, client: Client, workers: list[Worker]) -> None:
+    """Cancelled, over their deadline, or with their connection closed: whoever calls next is answered."""
+    name = unique("left")
+    created(client, name)
+    request = pb.WatchClusterRequest(name=name)
+    for _ in range(10):
+        stream = client.watch(request, timeout=TIMEOUT)
+        assert next(stream).cluster.state == RUNNING
+        stream.cancel()
+        with site.client(*workers) as other:
+            assert next(other.watch(request, timeout=TIMEOUT)).cluster.state == RUNNING
+        assert client.get(pb.GetClusterRequest(name=name), timeout=TIMEOUT).state == RUNNING
+    refusal = refused(lambda: client.ask(request, timeout=0.5))
+    assert refusal.code == "DEADLINE_EXCEEDED"
+    assert client.delete(pb.DeleteClusterRequest(name=name), timeout=TIMEOUT).cluster.state == pb.DELETED
+    assert [worker.process and worker.process.poll() for worker in workers] == [None, None]
 
 
 def test_watch_of_two_names_shows_each_its_own(client: Client) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.bench.contenders import LARGE, Kubectl, Site
 from tests.support.ansible import run
 from tests.support.calm import calm
-from tests.support.causes import SOON, registry
+from tests.support.causes import SOON, container, registry
 from tests.support.kubernetes import succeed
 from tests.support.paths import VENV_BIN
 from tests.support.waiting import eventually
@@ -137,14 +137,24 @@ def early(image: str) -> Object:
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
-def test_names_are_those_of_all_workers(kubernetes: Kubernetes) -> None:
-    pods = ready(kubernetes)
+@pytest.fixture
+def asking(kubernetes: Kubernetes, namespace: str, tmp_path: Path) -> list[str]:
+    """The arguments of kubectl that run a program in a pod which is no worker: to itself, a worker's own names lead."""
+    command = ["python3", "-c", "import time; time.sleep(600)"]
+    pod = container(kubernetes.image("slipway.local/python-base"), command=command)
+    meta = {"name": "asking", "namespace": namespace}
+    kubernetes.apply([{"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod}], into=tmp_path / "pod.json")
+    here = f"--namespace={namespace}"
+    kubernetes.kubectl("wait", "pod/asking", "--for=condition=Ready", "--timeout=30s", here)
+    return ["exec", "asking", here, "--", "python3", "-c"]
+
+
+def test_names_are_those_of_all_workers(kubernetes: Kubernetes, asking: list[str]) -> None:
     names = [name.format(WORKERS, DOMAIN) for name in NAMES]
-    asking = ("exec", pods[0]["metadata"]["name"], HERE, "--", "python3", "-c", RESOLVE, *names)
 
     def resolved() -> bool:
-        found = json.loads(kubernetes.kubectl(*asking, timeout=20).splitlines()[-1])
-        addresses = sorted(pod["status"]["podIP"] for pod in pods)
+        found = json.loads(kubernetes.kubectl(*asking, RESOLVE, *names, timeout=20).splitlines()[-1])
+        addresses = sorted(pod["status"]["podIP"] for pod in ready(kubernetes))
         assert found == dict.fromkeys(names, addresses)
         return True
 
