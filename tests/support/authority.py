@@ -29,10 +29,10 @@ class Authority:
     certificate: x509.Certificate
 
     @classmethod
-    def new(cls, name: str) -> Authority:
-        """Make one, valid for a day."""
+    def new(cls, name: str, *, life: dt.timedelta = DAY) -> Authority:
+        """Make one, valid for a day unless told otherwise."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(name, name, key, DAY).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        builder = _builder(name, name, key, life).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
         return cls(key, builder.sign(key, hashes.SHA256()))
 
     @property

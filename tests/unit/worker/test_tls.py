@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-NEW, OLD = Authority.new("new"), Authority.new("old")
+NEW, OLD = Authority.new("new"), Authority.new("old", life=DAY / 2)
 OPTIONS = [("grpc.ssl_target_name_override", SERVER_NAME), ("grpc.use_local_subchannel_pool", 1)]
 
 
