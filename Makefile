@@ -53,7 +53,7 @@ unit: dev next ## No network, no root; with the newest ansible-core too
 	[ ! -d $(CACHE)/venv-next ] || $(CACHE)/venv-next/bin/pytest $(of_ansible) $(junit:.xml=-next.xml)
 
 integration: dev ## Against etcd and kube-apiserver of the bundle, with faults between; two tests at a time
-	pytest tests/integration --numprocesses=2 --dist=loadgroup -m 'not alone' $(junit)
+	pytest tests/integration --numprocesses=2 --dist=loadfile -m 'not alone' $(junit)
 	pytest tests/integration -m alone $(junit:.xml=-alone.xml)
 
 packaging: dev ## The collection's tarball, installed into an empty place
