@@ -71,11 +71,11 @@ def test_api_server_is_away_for_a_while(site: Site) -> None:
 def test_hundred_waits_at_once(site: Site) -> None:
     names = [unique("wait") for _ in range(WAITS)]
     with site.running(1) as [worker], site.client(worker) as client:
-        waits = [client.begin(create(name), timeout=60) for name in names]
+        waits = [client.begin(create(name), timeout=180) for name in names]
         in_flight = 'slipway_in_flight{method="CreateCluster"}'
-        eventually(lambda: worker.metrics().get(in_flight) == WAITS, within=20, what="all wait")
+        eventually(lambda: worker.metrics().get(in_flight) == WAITS, within=60, what="all wait")
         threads, memory = worker.threads(), worker.memory()
-        eventually(lambda: len(site.held(names)) == WAITS, within=20, what="all pods")
+        eventually(lambda: len(site.held(names)) == WAITS, within=60, what="all pods")
         site.release_all(names)
         answers = [wait.result() for wait in waits]
         eventually(lambda: worker.metrics()[in_flight] == 0, within=5, what="none is left")

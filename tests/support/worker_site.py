@@ -99,7 +99,7 @@ class Site:
 
     def release(self, name: str, count: int, namespace: str = CLUSTERS) -> None:
         """Let the pods of a cluster go on as soon as so many of them are held."""
-        pods = eventually(lambda: self._held(name, count, namespace), within=10, what=f"{count} pods of {name} held")
+        pods = eventually(lambda: self._held(name, count, namespace), within=30, what=f"{count} pods of {name} held")
         self._let_go(pods)
 
     def held(self, names: Collection[str]) -> list[Object]:
