@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slipway.v1 import clusters_pb2 as pb
 
 from tests.support.authority import Authority
-from tests.support.fault_proxy import FaultProxy
-from tests.support.simulated import HELD
 from tests.support.waiting import eventually
-from tests.support.worker import ALIVE, READY, Client, refused
+from tests.support.worker import READY, Client, refused
+from tests.support.worker_away import away, begun, create
 from tests.support.worker_site import unique
 
 if TYPE_CHECKING:
@@ -25,47 +23,10 @@ INACTIVITY = 2.0
 AWAY = 8.0
 WAITS = 100
 DRAIN = 2.0
-HELD_SPEC = pb.ClusterSpec(replicas=1, labels={HELD: "yes"})
-
-
-def create(name: str) -> pb.CreateClusterRequest:
-    return pb.CreateClusterRequest(name=name, spec=HELD_SPEC, request_id=f"of {name}")
-
-
-def begun(site: Site, client: Client, name: str, *, timeout: float = TIMEOUT) -> Any:
-    """A create that waits, for the pod is held."""
-    wait = client.begin(create(name), timeout=timeout)
-    eventually(lambda: wait.done() or site.items("pods", name), within=10, what=f"a pod of {name}")
-    assert not wait.done()
-    return wait
 
 
 def test_api_server_is_away_for_a_while(site: Site) -> None:
-    names = [unique("away") for _ in range(3)]
-    with (
-        FaultProxy(site.kubernetes) as proxy,
-        site.running(1, url=proxy.url, INACTIVITY=str(INACTIVITY)) as [worker],
-        site.client(worker) as client,
-    ):
-        patient, late, impatient = (
-            begun(site, client, name, timeout=timeout) for name, timeout in zip(names, (60, 60, AWAY / 2), strict=True)
-        )
-        pid = worker.pid
-        with proxy.refusing():
-            gone = time.monotonic()
-            site.release(names[0], 1)
-            eventually(lambda: worker.health(READY) == "NOT_SERVING", within=3 * INACTIVITY, what="it says so")
-            assert worker.health(ALIVE) == "SERVING"
-            told = refused(impatient.result)
-            assert told.code == "DEADLINE_EXCEEDED"
-            refusal = refused(lambda: client.ask(create(unique("away")), timeout=2))
-            assert refusal.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
-            eventually(lambda: time.monotonic() - gone >= AWAY, within=AWAY, what="a while")
-            assert not patient.done()
-        eventually(lambda: worker.health(READY) == "SERVING", within=10, what="it is ready again")
-        site.release(names[1], 1)
-        assert [wait.result().cluster.state for wait in (patient, late)] == [pb.RUNNING] * 2
-        assert (worker.process and worker.process.poll(), worker.pid) == (None, pid)
+    print(away(site, seconds=AWAY, inactivity=INACTIVITY))
 
 
 def test_hundred_waits_at_once(site: Site) -> None:
@@ -131,7 +92,7 @@ def test_told_to_end(site: Site, client: Client) -> None:
     """A wait that is over in time gets its answer, the other one is told to ask again, and another worker answers."""
     short, long = unique("short"), unique("long")
     with site.running(1, DRAIN=str(DRAIN)) as [worker], site.client(worker) as mine:
-        waits = {name: begun(site, mine, name) for name in (short, long)}
+        waits = {name: begun(site, mine, name, timeout=TIMEOUT) for name in (short, long)}
         worker.terminate()
         eventually(lambda: worker.health(READY) != "SERVING", within=2, what="it is not ready any more")
         site.release(short, 1)
