@@ -56,7 +56,7 @@ class Size:
     calls: int = 2000
     rate: float = 20.0
     rounds: int = 5
-    creates: int = 300
+    creates: int = 1500  # so many that the controllers keep up: their work is part of every create
     waits: int = 500
     deletes: int = 50
     patience: float = 20.0
