@@ -34,7 +34,7 @@ def perform(step: str, action: Callable[[], str]) -> Result:
         outcome, notes = PASSED, action()
     except AssertionError as error:
         print(error, file=sys.stderr)
-        outcome, notes = FAILED, str(error).strip().splitlines()[-1]
+        outcome, notes = FAILED, (str(error).strip() or repr(error)).splitlines()[-1]
     seconds = f"{time.monotonic() - began:.0f}"
     return Result(step, outcome, seconds, commit(), today(), notes.replace("|", "/"))
 

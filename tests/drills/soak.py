@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.kubernetes import Kubernetes
-from tests.support.worker_live import Soak, memory, ready
+from tests.support.worker_live import Soak, left_over, memory, ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,7 @@ def soaked() -> str:
     """Kill and start again until the time is over; return what was done, and the memory of each worker."""
     kubernetes = Kubernetes()
     assert len(ready(kubernetes)) > 1, "the workers are not ready"
+    assert not (old := left_over(kubernetes)), f"delete what an earlier soak has left: {', '.join(old)}"
     began = time.monotonic()
     before: dict[str, float] = {}
     mid_call = 0

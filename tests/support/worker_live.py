@@ -125,7 +125,7 @@ class Soak:
         code = self.process.poll()
         self.kill()
         assert code == 0, f"soak ended with {code}: {self.output[-4000:]}"
-        assert left_over(self.kubernetes) == []
+        assert not (left := left_over(self.kubernetes)), f"left over: {', '.join(left)}"
 
     def total(self, what: str) -> int:
         """How many calls of a kind were answered, in all its runs, as far as they have reported."""

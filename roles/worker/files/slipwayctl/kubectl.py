@@ -155,13 +155,14 @@ class Forward:
         self._reading = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        """Read what it says until it ends: it would stop where nobody reads."""
+        """Read what it says until it ends, be it lines or not: where nobody reads, its end would not be noticed."""
         assert self._process.stdout
-        while line := await self._process.stdout.readline():
-            self._said = (self._said + line.decode(errors="replace"))[-2000:]
+        while said := await self._process.stdout.read(4096):
+            self._said += said.decode(errors="replace")
             if not self.port and (match := _FORWARDING.search(self._said)):
                 self.port = int(match[1])
                 self._opened.set()
+            self._said = self._said[-2000:]
         self._opened.set()
 
     async def opened(self) -> None:
@@ -177,8 +178,7 @@ class Forward:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        await self._reading
 
 
 def find_kubectl(namespace: str, *, kubeconfig: str, context: str, environ: t.Mapping[str, str]) -> Kubectl:
