@@ -23,7 +23,7 @@ from slipway.v1 import clusters_pb2 as pb
 
 from tests.support.api_server import free_ports
 from tests.support.authority import SERVER_NAME
-from tests.support.paths import CHECKOUT
+from tests.support.paths import CHECKOUT, COLLECTIONS
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -170,7 +170,8 @@ class Worker:
             **self.settings,
         }
         ours = {f"SLIPWAY_{name}": value for name, value in settings.items()}
-        return {"PATH": os.environ["PATH"], "HOME": str(self.home), "KUBECONFIG": str(self.kubeconfig), **ours}
+        of_process = {"PATH": os.environ["PATH"], "HOME": str(self.home), "PYTHONPATH": str(COLLECTIONS)}
+        return {**of_process, "KUBECONFIG": str(self.kubeconfig), **ours}
 
 
 class Client:

@@ -14,7 +14,7 @@ import pytest
 from slipway_worker.settings import VARIABLES
 
 from tests.support.authority import Authority
-from tests.support.paths import CHECKOUT
+from tests.support.paths import CHECKOUT, COLLECTIONS
 from tests.support.waiting import eventually
 from tests.support.worker import ALIVE, READY, Worker
 
@@ -43,7 +43,7 @@ def kubeconfig(tmp_path: Path) -> Path:
 def run(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the program to its end."""
     command = [sys.executable, "-m", "slipway_worker", *arguments]
-    environ = {"PATH": os.environ["PATH"], **environ}
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(COLLECTIONS), **environ}
     return subprocess.run(command, cwd=CHECKOUT, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
 
