@@ -59,7 +59,7 @@ ROWS = (
     Row("worker", f"-n slipway get deployment worker {READY}", ALL),
     Row("worker", "-n {namespace} get role worker --output=jsonpath={.metadata.name}", "worker"),
     Row("worker", f"-n clusters auth can-i create deployments.apps {AS_WORKER}", "yes"),
-    Row("worker", f"auth can-i list nodes {AS_WORKER}", "yes"),
+    Row("worker", f"get nodes --output=name {AS_WORKER}", r"(node/\S+\s*)+"),
     Row("labels", "get nodes --selector=slipway.dev/clusters!=allowed --output=name", ""),
 )
 

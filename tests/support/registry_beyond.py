@@ -6,6 +6,7 @@ import contextlib
 import platform
 import subprocess
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ansible_collections.slipway.cloud.plugins.module_utils._image_archive import Config, Source, write_archive
@@ -15,9 +16,8 @@ from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-NETWORK_NAMESPACE = "slipway-beyond"
+NETWORK_NAMESPACES, NETWORK_NAMESPACE = "/run/netns", "slipway-beyond"
 HERE, THERE = "198.51.100.1", "198.51.100.2"  # of a network for documentation, nobody's: RFC 5737
 URL = f"http://{THERE}:5000"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -50,6 +50,7 @@ def _image(path: Path) -> Path:
 @contextlib.contextmanager
 def _network() -> Iterator[None]:
     inside = ("ip", "-n", NETWORK_NAMESPACE)
+    had_some = _is_mounted(NETWORK_NAMESPACES)
     _run("ip", "netns", "add", NETWORK_NAMESPACE)
     try:
         _run("ip", "link", "add", NETWORK_NAMESPACE, "type", "veth", "peer", "eth0", "netns", NETWORK_NAMESPACE)
@@ -60,6 +61,12 @@ def _network() -> Iterator[None]:
         yield
     finally:
         _run("ip", "netns", "delete", NETWORK_NAMESPACE)
+        if not had_some:
+            _run("umount", NETWORK_NAMESPACES)
+
+
+def _is_mounted(path: str) -> bool:
+    return f" {path} " in Path("/proc/self/mounts").read_text()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
 COUNTERS = re.compile(r"\[\d+:\d+\]")
+# Comments, and of iptables the tables and chains that are there as soon as somebody looks at them.
+NOTHING = re.compile(r"#|\*|COMMIT$|:\S+ ACCEPT ")
 
 
 def traces(*, ignore: str = "(?!)") -> dict[str, set[str]]:
@@ -29,4 +31,4 @@ def left_behind(before: dict[str, set[str]], after: dict[str, set[str]]) -> dict
 
 def _lines(*command: str) -> set[str]:
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return {COUNTERS.sub("", line) for line in output.splitlines() if not line.startswith("#")}
+    return {COUNTERS.sub("", line) for line in output.splitlines() if not NOTHING.match(line)}

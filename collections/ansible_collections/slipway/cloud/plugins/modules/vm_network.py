@@ -77,7 +77,7 @@ from ..module_utils._vm_network import Rule, hardware_address, overlapping, own_
 _RESOLV_CONF = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 # The kernel limits how many refusals it sends: without one, whoever asks for a name is not to wait for long.
 _NO_PATIENCE = "options timeout:1 attempts:1\n"
-_FORWARDING = pathlib.Path("/proc/sys/net/ipv4/ip_forward")
+_IPV4 = pathlib.Path("/proc/sys/net/ipv4")
 _CHAINS = (("filter", "FORWARD"), ("nat", "POSTROUTING"))
 
 
@@ -154,8 +154,13 @@ class Network:
         return len(self._own_rules()) == len(self._rules) and all(map(self._has_rule, self._rules))
 
     @property
+    def _switches(self) -> list[pathlib.Path]:
+        """What has to be on for packets to get as far as the rules: else those that are refused vanish silently."""
+        return [_IPV4 / "conf" / self._bridge / "forwarding"] + [_IPV4 / "ip_forward"] * self._internet
+
+    @property
     def _forwarding(self) -> bool:
-        return not self._internet or _FORWARDING.read_text(encoding="ascii").strip() == "1"
+        return all(switch.read_text(encoding="ascii").strip() == "1" for switch in self._switches)
 
     @property
     def complete(self) -> bool:
@@ -176,13 +181,14 @@ class Network:
             for table, chain, arguments in reversed(self._rules):
                 self._run("iptables", "-w", "-t", table, "-I", chain, *arguments)
         if not self._forwarding:
-            _FORWARDING.write_text("1", encoding="ascii")
+            for switch in self._switches:
+                switch.write_text("1", encoding="ascii")
 
     def _make_bridge(self) -> None:
         if self._link is None:
             self._run("ip", "link", "add", self._bridge, "address", hardware_address(self._bridge), "type", "bridge")
         # Whether a VM has come up is known after 0.3 s rather than 3.
-        pathlib.Path(f"/proc/sys/net/ipv4/neigh/{self._bridge}/retrans_time_ms").write_text("100", encoding="ascii")
+        (_IPV4 / "neigh" / self._bridge / "retrans_time_ms").write_text("100", encoding="ascii")
         self._run("ip", "address", "replace", self._address, "dev", self._bridge)
         self._run("ip", "link", "set", self._bridge, "up")
 
