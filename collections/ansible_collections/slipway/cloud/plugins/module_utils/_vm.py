@@ -70,6 +70,8 @@ Gateway={gateway}
 LinkLocalAddressing=no
 IPv6AcceptRA=no
 """
+# Of a machine that was just installed: a network namespace begins with what its host has at that moment.
+_SYSCTL = "net.ipv4.ip_forward = 0\n"
 # The routes between nodes are the pod network's.
 _NETWORKD = """\
 [Network]
@@ -122,6 +124,7 @@ class Machine:
             "/etc/resolv.conf": File(self.resolv_conf),
             "/etc/ssh/ssh_host_ed25519_key": File(self.host_key, 0o600),
             "/etc/ssh/sshd_config.d/slipway.conf": File(_SSHD),
+            "/etc/sysctl.d/10-vm.conf": File(_SYSCTL),
             "/etc/systemd/network/10-host0.network": File(network),
             "/etc/systemd/networkd.conf.d/slipway.conf": File(_NETWORKD),
             f"{_SYSTEMD}/slipway-cgroups.service": File(_CGROUPS_UNIT),
