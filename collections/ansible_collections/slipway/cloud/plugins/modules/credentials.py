@@ -97,7 +97,9 @@ secrets:
       description: Whether what it holds changes.
       type: bool
     version:
-      description: Its resourceVersion, for an annotation of pods that read it only when they start. Empty if it is yet to be made.
+      description:
+        - Its resourceVersion, for an annotation of pods that read it only when they start.
+        - Empty if it is yet to be made.
       type: str
 code:
   description: What went wrong, in lower snake case.
