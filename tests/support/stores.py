@@ -1,0 +1,206 @@
+"""Object stores: versitygw of the bundle on loopback, and a bucket as its owner or as anybody sees it.
+
+with VersityGateway(home) as store:
+    bucket = store.bucket("podlister")
+    bucket.create()
+    bucket.read("index.json")
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+from xml.sax.saxutils import unescape
+
+from tests.support.api_server import free_ports
+from tests.support.paths import BUNDLE_BIN
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ACCESS, SECRET = "test-access", "test-secret-of-the-stores"
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a store answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket, asked by a client that shares no code with the publisher's."""
+
+    port: int
+    name: str
+    access: str = ACCESS
+    secret: str = SECRET
+
+    @property
+    def url(self) -> str:
+        """Where its store is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def target(self, name: str, **fields: Any) -> dict[str, Any]:
+        """A row of the publisher's targets."""
+        row = {"name": name, "url": self.url, "bucket": self.name, "key": self.access, "secret": self.secret}
+        return {**row, **fields}
+
+    def create(self) -> None:
+        """Make it."""
+        assert self.ask("PUT").status == 200
+
+    def read(self, key: str) -> bytes | None:
+        """An object, None if it or the bucket is not there."""
+        answer = self.ask("GET", key)
+        assert answer.status in (200, 404), answer
+        return answer.body if answer.status == 200 else None
+
+    def json(self, key: str) -> Any:
+        """A document; None if it is not there."""
+        body = self.read(key)
+        return None if body is None else json.loads(body)
+
+    def write(self, key: str, body: bytes) -> None:
+        """Put an object there, whatever is there."""
+        assert self.ask("PUT", key, body=body).status == 200
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """The keys that begin so, at most a thousand."""
+        answer = self.ask("GET", query={"list-type": "2", "prefix": prefix})
+        return [unescape(key) for key in re.findall("<Key>(.*?)</Key>", answer.body.decode())]
+
+    def anonymous(self, key: str) -> int:
+        """The status that somebody without a key gets."""
+        return self.ask("GET", key, signed=False).status
+
+    def ask(
+        self,
+        method: str,
+        key: str = "",
+        *,
+        body: bytes = b"",
+        query: Mapping[str, str] | None = None,
+        signed: bool = True,
+    ) -> Answer:
+        """Make one request."""
+        path = f"/{self.name}/{quote(key)}" if key else f"/{self.name}"
+        text = "&".join(
+            f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in sorted((query or {}).items())
+        )
+        headers = self._signed(method, path, text, body) if signed else {}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, f"{path}?{text}" if text else path, body or None, headers)
+            answer = connection.getresponse()
+            return Answer(answer.status, dict(answer.getheaders()), answer.read())
+        finally:
+            connection.close()
+
+    def _signed(self, method: str, path: str, query: str, body: bytes) -> dict[str, str]:
+        """Signature version 4, https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html."""
+        now = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+        scope = f"{now[:8]}/{REGION}/s3/aws4_request"
+        digest = hashlib.sha256(body).hexdigest()
+        headers = {"host": f"127.0.0.1:{self.port}", "x-amz-content-sha256": digest, "x-amz-date": now}
+        names = ";".join(sorted(headers))
+        lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+        canonical = "\n".join([method, path, query, lines, names, digest])
+        to_sign = "\n".join(["AWS4-HMAC-SHA256", now, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+        key = f"AWS4{self.secret}".encode()
+        for part in (now[:8], REGION, "s3", "aws4_request"):
+            key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+        credential = f"AWS4-HMAC-SHA256 Credential={self.access}/{scope}, SignedHeaders={names}, Signature={signature}"
+        return {**headers, "Authorization": credential}
+
+
+@dataclass
+class VersityGateway:
+    """versitygw on a directory, as role object_store runs it; a child process that cannot outlive this one."""
+
+    home: Path
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.port = self.port or free_ports(1)[0]
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def bucket(self, name: str) -> Bucket:
+        """One of its buckets, which may not be there yet."""
+        return Bucket(self.port, name)
+
+    def start(self) -> None:
+        """Start it; return when it answers."""
+        for each in ("buckets", "versions"):
+            (self.home / each).mkdir(parents=True, exist_ok=True)
+        program = os.environ.get("SLIPWAY_TEST_VERSITYGW") or str(BUNDLE_BIN / "versitygw")
+        command = ["setpriv", "--pdeathsig", "KILL", program, "--port", f"127.0.0.1:{self.port}", "--health", "/health"]
+        command += ["--quiet", "posix", "--versioning-dir", str(self.home / "versions"), str(self.home / "buckets")]
+        environment = {"ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": SECRET, "PATH": os.environ["PATH"]}
+        environment |= {"ROOT_ACCESS_KEY_ID": ACCESS, "ROOT_SECRET_ACCESS_KEY": SECRET}
+        with (self.home / "versitygw.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home
+            )
+        eventually(self._answers, within=20, what="versitygw answers", every=0.05)
+
+    def stop(self) -> None:
+        """SIGKILL."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self) -> None:
+        """It does not answer, though it takes connections."""
+        assert self.process
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """It answers again."""
+        assert self.process
+        self.process.send_signal(signal.SIGCONT)
+
+    def empty(self) -> None:
+        """Lose everything; it must not run."""
+        assert self.process is None
+        for each in ("buckets", "versions"):
+            shutil.rmtree(self.home / each)
+
+    def _answers(self) -> bool:
+        assert self.process
+        if self.process.poll() is not None:
+            raise RuntimeError((self.home / "versitygw.log").read_text(errors="replace")[-2000:])
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except OSError as error:
+            raise AssertionError(str(error)) from error
+        finally:
+            connection.close()
