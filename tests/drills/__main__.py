@@ -7,7 +7,20 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tests.drills import argo, causes, histories, kill_up, rollouts, soak, worker_away, worker_kill
+from tests.drills import (
+    argo,
+    causes,
+    histories,
+    kill_up,
+    leader,
+    listing_freshness,
+    nodes,
+    rollouts,
+    soak,
+    stores_down,
+    worker_away,
+    worker_kill,
+)
 from tests.drills.results import FAILED, PASSED, Result, parse, render, still_to_do
 from tests.support.paths import RESULTS
 from tests.support.record import commit, today
@@ -24,6 +37,10 @@ DRILLS = {
     "worker-away": worker_away,
     "worker-kill": worker_kill,
     "soak": soak,
+    "listing-freshness": listing_freshness,
+    "stores-down": stores_down,
+    "leader": leader,
+    "nodes": nodes,
 }
 
 
