@@ -190,7 +190,7 @@ class Publisher:
 
     def leads(self) -> bool:
         """Whether it says that it publishes."""
-        return self.metrics()["slipway_publisher_leader"] == 1
+        return self.metrics().get("slipway_publisher_leader") == 1
 
     def get(self, path: str) -> int:
         """The status of what it serves there, 0 if nobody answers."""

@@ -18,11 +18,12 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 from dataclasses import dataclass, field
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote
-from xml.sax.saxutils import unescape
+from urllib.parse import parse_qs, quote, unquote
+from xml.sax.saxutils import escape, unescape
 
 from tests.support.api_server import free_ports
 from tests.support.paths import BUNDLE_BIN
@@ -30,6 +31,7 @@ from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 ACCESS, SECRET = "test-access", "test-secret-of-the-stores"
 REGION = "us-east-1"
@@ -122,7 +124,7 @@ class Bucket:
         headers = {"host": f"127.0.0.1:{self.port}", "x-amz-content-sha256": digest, "x-amz-date": now}
         names = ";".join(sorted(headers))
         lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-        canonical = "\n".join([method, path, query, lines, names, digest])
+        canonical = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{digest}"
         to_sign = "\n".join(["AWS4-HMAC-SHA256", now, scope, hashlib.sha256(canonical.encode()).hexdigest()])
         key = f"AWS4{self.secret}".encode()
         for part in (now[:8], REGION, "s3", "aws4_request"):
@@ -204,3 +206,90 @@ class VersityGateway:
             raise AssertionError(str(error)) from error
         finally:
             connection.close()
+
+
+class PlainStore:
+    """A store in memory that does less than S3: what the publisher finds at providers who do so.
+
+    :param acls: whether it takes them. :param conditions: "ignored", or "refused" with 501.
+    """
+
+    def __init__(self, *, acls: bool = True, conditions: str = "ignored") -> None:
+        self.objects: dict[str, bytes] = {}
+        self._server = _PlainServer(("127.0.0.1", 0), _PlainHandler)
+        self._server.store, self._server.acls, self._server.conditions = self.objects, acls, conditions
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def bucket(self, name: str) -> Bucket:
+        """A bucket of it; all names are there."""
+        return Bucket(self._server.server_address[1], name)
+
+
+class _PlainServer(ThreadingHTTPServer):
+    daemon_threads = True
+    store: dict[str, bytes]
+    acls: bool
+    conditions: str
+
+
+class _PlainHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _PlainServer
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        key = unquote(path).split("/", 2)[2:]
+        if not key or not key[0]:
+            self._list(parse_qs(query).get("prefix", [""])[0])
+        elif key[0] in self.server.store:
+            body = self.server.store[key[0]]
+            self._answer(200, body, {"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
+        else:
+            self._refuse(404, "NoSuchKey")
+
+    do_HEAD = do_GET
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if "x-amz-acl" in self.headers and not self.server.acls:
+            self._refuse(400, "AccessControlListNotSupported")
+        elif self.server.conditions == "refused" and {"If-Match", "If-None-Match"} & set(self.headers):
+            self._refuse(501, "NotImplemented")
+        else:
+            self.server.store[unquote(self.path).split("/", 2)[2]] = body
+            self._answer(200, b"", {"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
+
+    def do_DELETE(self) -> None:
+        self.server.store.pop(unquote(self.path).split("/", 2)[2], None)
+        self._answer(204, b"", {})
+
+    def _list(self, prefix: str) -> None:
+        keys = "".join(
+            f"<Contents><Key>{escape(key)}</Key></Contents>"
+            for key in sorted(self.server.store)
+            if key.startswith(prefix)
+        )
+        namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+        text = f'<ListBucketResult xmlns="{namespace}"><IsTruncated>false</IsTruncated>{keys}</ListBucketResult>'
+        self._answer(200, text.encode(), {"Content-Type": "application/xml"})
+
+    def _refuse(self, status: int, code: str) -> None:
+        self._answer(status, f"<Error><Code>{code}</Code><Message>refused</Message></Error>".encode(), {})
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name of the base class
+        pass

@@ -42,7 +42,7 @@ class Lease(threading.Thread):
         at 2 / 3. :param changed: called when this begins to lead, or ceases to.
     """
 
-    def __init__(  # noqa: PLR0913  # what makes a lease
+    def __init__(  # what makes a lease
         self, client: Client, namespace: str, name: str, *, identity: str, seconds: int, changed: t.Callable[[], None]
     ) -> None:
         super().__init__(name="lease", daemon=True)
@@ -133,7 +133,7 @@ class Lease(threading.Thread):
             self._changed()
 
     def _renew(self) -> None:
-        assert self._object is not None  # noqa: S101
+        assert self._object is not None
         try:
             self._hold(self._object)
         except NotFoundError:

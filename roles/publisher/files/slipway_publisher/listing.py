@@ -184,7 +184,7 @@ def _endpoints(rows: Sequence[Mapping[str, t.Any]]) -> Endpoints:
     return tuple(Endpoint(str(ipaddress.ip_address(row["ip"])), row["pod"], row["node"], row["since"]) for row in rows)
 
 
-def following(  # noqa: PLR0913  # each is a part of what follows
+def following(  # each is a part of what follows
     last: Snapshot | None, endpoints: Endpoints, *, generation: int, now: float, service: str, namespace: str
 ) -> Snapshot:
     """Return the snapshot that comes after ``last``.

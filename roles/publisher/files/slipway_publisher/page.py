@@ -6,6 +6,7 @@ template does not come to an end. It gets no environment: no secret is in it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -99,7 +100,7 @@ class Renderer:
             env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             cwd=Path(__file__).parents[1],
         )
-        assert process.stdout  # noqa: S101
+        assert process.stdout
         if not _readable(process.stdout.fileno(), _START) or process.stdout.readline() != b"ready\n":
             self._kill()
             raise TemplateError("The process that makes the page does not begin.")
@@ -108,7 +109,8 @@ class Renderer:
 
     def _exchange(self, process: subprocess.Popen[bytes], question: bytes) -> Json:
         """Return what the process answers. :raises TimeoutError: :raises ValueError: if that is nothing."""
-        assert process.stdin and process.stdout  # noqa: S101
+        assert process.stdin
+        assert process.stdout
         deadline = time.monotonic() + self._timeout
         process.stdin.write(question)
         process.stdin.flush()
@@ -133,10 +135,8 @@ class Renderer:
 
 
 def _close(pipe: t.IO[bytes]) -> None:
-    try:
+    with contextlib.suppress(OSError):  # what was not written yet
         pipe.close()
-    except OSError:  # what was not written yet
-        pass
 
 
 def _readable(descriptor: int, seconds: float) -> bool:

@@ -34,7 +34,7 @@ class PortError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A bucket to publish to; ``privilege`` is the ACL of its objects, none if empty. ``create``: it is ours to make."""
+    """A bucket to publish to. ``privilege`` is the ACL of its objects, if any; by ``create`` it is ours to make."""
 
     name: str
     url: str
@@ -262,13 +262,11 @@ VARIABLES: t.Mapping[str, Variable] = {
     "history_count": Variable("SLIPWAY_HISTORY_COUNT", _whole(1, 100_000), "1000", "how many states are kept"),
     "history_days": Variable("SLIPWAY_HISTORY_DAYS", _number(0.001, 3650), "30", "how many days they are kept"),
     "lease_seconds": Variable(
-        "SLIPWAY_LEASE_SECONDS", _whole(3, 600), "9", "seconds without a word after which a leader is replaced"
+        "SLIPWAY_LEASE_SECONDS", _whole(3, 600), "9", "seconds after which a silent leader is replaced"
     ),
     "inactivity": Variable(
-        "SLIPWAY_INACTIVITY", _number(1, 3600), "70", "seconds of silence after which a stream is taken for dead"
+        "SLIPWAY_INACTIVITY", _number(1, 3600), "70", "seconds of silence after which a stream is dead"
     ),
-    "relist": Variable(
-        "SLIPWAY_RELIST", _number(1, 86400), "300", "seconds between two comparisons of the stream with a list"
-    ),
+    "relist": Variable("SLIPWAY_RELIST", _number(1, 86400), "300", "seconds between comparisons of stream and list"),
     "port": Variable("SLIPWAY_PORT", _port, "9090", "where /healthz, /readyz and /metrics are"),
 }

@@ -15,6 +15,7 @@ from botocore.config import Config  # type: ignore[import-not-found,import-untyp
 from botocore.exceptions import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
     BotoCoreError,
     ClientError,
+    ConnectionError as NoConnectionError,
     HTTPClientError,
 )
 
@@ -245,7 +246,7 @@ class Store:
                 kind = "conflict"
             exact = {"conflict": ConflictError, "bucket_missing": BucketMissingError}.get(kind, StoreError)
             return exact(f"{what}: {meaning} ({code or status}: {said}).", kind)
-        if isinstance(error, HTTPClientError | OSError):
+        if isinstance(error, HTTPClientError | NoConnectionError | OSError):
             return StoreError(f"{what}: it does not answer ({error}).", "unreachable")
         return StoreError(f"{what}: {error}.", "failed")
 

@@ -7,6 +7,7 @@ seconds: a store that lost it, or came back empty, is filled again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
@@ -284,10 +285,8 @@ class Target(threading.Thread):
         if body is None:
             return
         self._fence()
-        try:
+        with contextlib.suppress(ConflictError):  # by us, when no answer came
             self.store.put(key, body, replaces=None)
-        except ConflictError:  # by us, when no answer came
-            pass
         seen.keys.add(key)
 
     def _fence(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -15,6 +14,8 @@ from ansible_collections.slipway.cloud.plugins.module_utils.engine.resources imp
 from .listing import Endpoints, digest, join
 
 if t.TYPE_CHECKING:
+    import contextlib
+
     from ansible_collections.slipway.cloud.plugins.module_utils.engine.client import Client
 
 log = logging.getLogger(__name__)
