@@ -60,6 +60,10 @@ ROWS = (
     Row("worker", "-n {namespace} get role worker --output=jsonpath={.metadata.name}", "worker"),
     Row("worker", f"-n clusters auth can-i create deployments.apps {AS_WORKER}", "yes"),
     Row("worker", f"get nodes --output=name {AS_WORKER}", r"(node/\S+\s*)+"),
+    Row("object_store", f"-n slipway get deployment object-store-0 {READY}", ALL),
+    Row("object_store", f"-n slipway get deployment object-store-1 {READY}", ALL),
+    Row("publisher", f"-n slipway get deployment publisher {READY}", ALL),
+    Row("nginx_pool", f"-n slipway get deployment nginx-pool {READY}", ALL),
     Row("labels", "get nodes --selector=slipway.dev/clusters!=allowed --output=name", ""),
 )
 

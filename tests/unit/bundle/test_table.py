@@ -28,6 +28,7 @@ MODULES = {
     "local-path-provisioner": "github.com/rancher/local-path-provisioner",
     "metallb": "go.universe.tf/metallb",
     "metrics-server": "sigs.k8s.io/metrics-server",
+    "versitygw": "github.com/versity/versitygw",
     "kwok": "sigs.k8s.io/kwok",
     "distribution": "github.com/distribution/distribution/v3",
     "argo-rollouts": "github.com/argoproj/argo-rollouts",
@@ -68,6 +69,7 @@ def test_no_tag_names_another_version_than_its_program(image: dict[str, Any]) ->
         "controller": f"v{versions['metallb']}",
         "speaker": f"v{versions['metallb']}",
         "metrics-server": f"v{versions['metrics-server']}",
+        "versitygw": f"v{versions['versitygw']}",
     }
     assert tag == expected.get(name, f"v{versions['kubernetes']}")
 
