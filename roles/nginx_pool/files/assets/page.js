@@ -71,12 +71,22 @@ function row(endpoint) {
   return made;
 }
 
+// The rows that came with the page get what those made here have.
+function adopt(tr) {
+  const [pod, ip, node] = [...tr.children].map((cell) => cell.textContent.trim());
+  tr.firstElementChild.replaceChildren(element("span", {}, pod));
+  tr.dataset.key = keyOf({ ip, pod });
+  tr.dataset.words = `${pod} ${ip} ${node}`.toLowerCase();
+  const time = tr.querySelector("time");
+  time.replaceWith(timeElement(time.dateTime));
+}
+
 function mark(tr, kind, word) {
   tr.classList.toggle("new", kind === "new");
   tr.classList.toggle("gone", kind === "gone");
   const tag = tr.querySelector(".tag");
   if (tag) tag.remove();
-  if (word) tr.firstChild.append(element("span", { class: "tag" }, word));
+  if (word) tr.firstElementChild.append(element("span", { class: "tag" }, word));
 }
 
 // Rows that stay keep their place in the document, so that neither a selection nor a reader's place is lost.
@@ -85,7 +95,7 @@ function showRows(listing, flash) {
   const old = new Map([...body.children].map((tr) => [tr.dataset.key, tr]));
   const went = known.at === null ? [] : listing.went || [];
   const came = new Set(known.at === null ? [] : (listing.came || []).map(keyOf));
-  let next = body.firstChild;
+  let next = body.firstElementChild;
   for (const endpoint of [...listing.endpoints, ...went]) {
     const key = keyOf(endpoint);
     let tr = old.get(key);
@@ -98,7 +108,7 @@ function showRows(listing, flash) {
     mark(tr, gone ? "gone" : came.has(key) ? "new" : "", gone ? "went" : came.has(key) ? "came" : "");
     const since = tr.querySelector("time");
     if (since.dateTime !== endpoint.since) since.replaceWith(timeElement(endpoint.since));
-    if (tr === next) next = next.nextSibling;
+    if (tr === next) next = next.nextElementSibling;
     else body.insertBefore(tr, next);
   }
   for (const tr of old.values()) tr.remove();
@@ -174,17 +184,20 @@ function path(name, d) {
   return made;
 }
 
-// A step of the curve for each change, all equally wide: the slider below goes by changes too.
-function drawChart() {
+// A step of the curve for each change, all equally wide, since the slider below goes by changes too: its thumb stands
+// below the middle of a step.
+function drawChart(place) {
   const { entries } = known;
   const most = Math.max(1, ...entries.map((entry) => entry.count));
-  const width = 1000 / Math.max(1, entries.length - 1);
-  const y = (entry) => 96 - (88 * entry.count) / most;
-  let d = `M0 ${y(entries[0])}`;
-  entries.slice(1).forEach((entry, index) => { d += `H${((index + 1) * width).toFixed(1)}V${y(entry).toFixed(1)}`; });
-  const parts = [path("area", `${d}V100H0Z`), path("edge", d)];
-  if (known.at !== null) parts.push(path("mark", `M${(known.at * width).toFixed(1)} 0V100`));
-  $("chart").replaceChildren(...parts);
+  const width = 1000 / entries.length;
+  const y = (entry) => (96 - (88 * entry.count) / most).toFixed(1);
+  const steps = entries.map((entry, index) => `V${y(entry)}H${((index + 1) * width).toFixed(1)}`).join("");
+  const chosen = `M${(place * width).toFixed(1)} 0H${((place + 1) * width).toFixed(1)}V100H${(place * width).toFixed(1)}Z`;
+  $("chart").replaceChildren(path("chosen", chosen), path("area", `M0 100${steps}V100Z`),
+    path("edge", `M0 ${y(entries[0])}${steps}`));
+  $("moment").style.margin = `0 calc(${50 / entries.length}% - .5rem)`;
+  $("moment").style.width = `calc(${100 - 100 / entries.length}% + 1rem)`;
+  set($("span"), `The last ${entries.length} changes, since ${moment(entries[0].at)}; at most ${pods(most)}`);
 }
 
 const names = (list, word) => (list.length > 3 ? `${list.slice(0, 2).join(", ")} and ${list.length - 2} more` : list.join(", "))
@@ -219,7 +232,7 @@ function showTimeline() {
   set($("moment-text"), text);
   $("older").disabled = place === 0;
   $("newer").disabled = known.at === null;
-  drawChart();
+  drawChart(place);
   showEntries();
 }
 
@@ -340,6 +353,7 @@ async function awaitFirst() {
 }
 
 function begin() {
+  for (const tr of $("rows").children) adopt(tr);
   $("moment").addEventListener("input", (event) => go(Number(event.target.value)));
   $("older").addEventListener("click", () => go((known.at ?? known.entries.length - 1) - 1));
   $("newer").addEventListener("click", () => go(known.at === null ? null : known.at + 1));
