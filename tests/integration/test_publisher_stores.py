@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -112,16 +113,14 @@ def test_a_burst_is_one_state_and_what_lasts_is_kept(publisher: Publisher, bucke
         for number in range(1, 11):
             service.set(pods(number))
         shows(bucket, names(pods(10)))
-        counts = eventually(
-            lambda: [10, *history(bucket)[1:]] == history(bucket) and history(bucket), within=5, what="10"
-        )
+        counts = eventually(lambda: begins_with(bucket, 10), within=5, what="the history of 10")
         assert len(counts) <= 3, "a burst is not published change by change"
         for number in range(11, 61):  # a change each 100 ms: never quiet, so after the longest time at most
             service.set(pods(number))
             time.sleep(0.1)
         service.set(pods(7))
         shows(bucket, names(pods(7)))
-        counts = eventually(lambda: history(bucket)[0] == 7 and history(bucket), within=5, what="7")
+        counts = eventually(lambda: begins_with(bucket, 7), within=5, what="the history of 7")
         assert len(counts) >= 5
 
 
@@ -168,7 +167,7 @@ def test_stores_that_are_away_miss_nothing(
             store.start()
             for each in (one, two):
                 shows(each, names(pods(4)))
-                eventually(lambda each=each: history(each) == [4, 3, 2, 1], within=20, what="a complete history")
+                eventually(partial(complete, each, [4, 3, 2, 1]), within=20, what="a complete history")
             problems = [line["target"] for line in publisher.logged("error")]
             assert sorted(problems) == ["one", "two"], "one line for each outage"
             assert publisher.logged("critical") == []
@@ -201,6 +200,16 @@ def same(one: Bucket, two: Bucket) -> bool:
     keys = {bucket.port: bucket.keys() for bucket in (one, two)}
     assert keys[one.port] == keys[two.port]
     return all(one.read(key) == two.read(key) for key in keys[one.port])
+
+
+def begins_with(bucket: Bucket, count: int) -> list[int]:
+    counts = history(bucket)
+    assert counts[0] == count
+    return counts
+
+
+def complete(bucket: Bucket, counts: list[int]) -> bool:
+    return history(bucket) == counts
 
 
 def history(bucket: Bucket) -> list[int]:

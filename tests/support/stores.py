@@ -212,12 +212,16 @@ class PlainStore:
     """A store in memory that does less than S3: what the publisher finds at providers who do so.
 
     :param acls: whether it takes them. :param conditions: "ignored", or "refused" with 501.
+    :param refuses: the code of S3 that it refuses everything by, or all but what ``reads``.
     """
 
-    def __init__(self, *, acls: bool = True, conditions: str = "ignored") -> None:
+    def __init__(
+        self, *, acls: bool = True, conditions: str = "ignored", refuses: str = "", reads: bool = False
+    ) -> None:
         self.objects: dict[str, bytes] = {}
-        self._server = _PlainServer(("127.0.0.1", 0), _PlainHandler)
-        self._server.store, self._server.acls, self._server.conditions = self.objects, acls, conditions
+        self._server = server = _PlainServer(("127.0.0.1", 0), _PlainHandler)
+        server.store, server.acls, server.conditions = self.objects, acls, conditions
+        server.refuses, server.reads = refuses, reads
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -237,6 +241,8 @@ class _PlainServer(ThreadingHTTPServer):
     store: dict[str, bytes]
     acls: bool
     conditions: str
+    refuses: str
+    reads: bool
 
 
 class _PlainHandler(BaseHTTPRequestHandler):
@@ -244,6 +250,9 @@ class _PlainHandler(BaseHTTPRequestHandler):
     server: _PlainServer
 
     def do_GET(self) -> None:
+        if self.server.refuses and not self.server.reads:
+            self._refuse(403, self.server.refuses)
+            return
         path, _, query = self.path.partition("?")
         key = unquote(path).split("/", 2)[2:]
         if not key or not key[0]:
@@ -254,11 +263,13 @@ class _PlainHandler(BaseHTTPRequestHandler):
         else:
             self._refuse(404, "NoSuchKey")
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815  # a name of the base class
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if "x-amz-acl" in self.headers and not self.server.acls:
+        if self.server.refuses:
+            self._refuse(403, self.server.refuses)
+        elif "x-amz-acl" in self.headers and not self.server.acls:
             self._refuse(400, "AccessControlListNotSupported")
         elif self.server.conditions == "refused" and {"If-Match", "If-None-Match"} & set(self.headers):
             self._refuse(501, "NotImplemented")

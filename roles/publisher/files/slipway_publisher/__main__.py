@@ -1,4 +1,4 @@
-"""python -m slipway_publisher: publishes until SIGTERM. Ends by 0, by 1 if --once or --check failed, by 2 for settings."""
+"""python -m slipway_publisher: until SIGTERM. Ends by 0, by 1 if --once or --check fails, by 2 if it cannot begin."""
 
 from __future__ import annotations
 

@@ -240,7 +240,7 @@ def _number(least: float, most: float) -> t.Callable[[str], float]:
 
 
 STORES: t.Mapping[str, str] = {
-    "SLIPWAY_TARGETS_FILE": 'JSON: a list of {"name", "url", "bucket", "key", "secret", "privilege", "region", "create"}',
+    "SLIPWAY_TARGETS_FILE": 'JSON: list of {"name", "url", "bucket", "key", "secret", "privilege", "region", "create"}',
     "BUCKET_URL": "or else: where the only store is, as https://nyc3.digitaloceanspaces.com",
     "BUCKET_NAME": "its bucket",
     "BUCKET_KEY": "who may write there; or SPACES_KEY",

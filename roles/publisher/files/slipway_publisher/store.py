@@ -15,8 +15,10 @@ from botocore.config import Config  # type: ignore[import-not-found,import-untyp
 from botocore.exceptions import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
     BotoCoreError,
     ClientError,
-    ConnectionError as NoConnectionError,
     HTTPClientError,
+)
+from botocore.exceptions import (
+    ConnectionError as NoConnectionError,
 )
 
 if t.TYPE_CHECKING:
@@ -240,7 +242,7 @@ class Store:
             status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
             said = error.response.get("Error", {}).get("Message") or f"HTTP status {status}"
             kind, meaning = _MEANINGS.get(code) or _MEANINGS.get(status) or ("failed", "the store failed")
-            if code in ("NoSuchKey", "404") or (status == "404" and kind != "bucket_missing"):
+            if status == "404" and code not in _MEANINGS:
                 return _MissingError(f"{what}: it is not there.", "failed")
             if code in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                 kind = "conflict"
