@@ -43,7 +43,7 @@ options:
 EXAMPLES = r"""
 - name: Show where the listing is written to
   ansible.builtin.debug:
-    msg: "{{ ['object-store-0', 'https://s3.example'] | slipway.cloud.store_targets('slipway', 'podlister', 'us-east-1') }}"
+    msg: "{{ ['object-store-0', 'https://s3.example'] | slipway.cloud.store_targets('slipway', 'pages', 'eu') }}"
 """
 
 RETURN = r"""
