@@ -29,7 +29,7 @@ refresh: venv ## Rebuild the image of a role if its sources changed, and roll it
 	$(play) -e refresh_role=$(or $(ROLE),$(error say which: make $@ ROLE=name)) playbooks/refresh.yml
 
 bundle: venv ## Build or fetch the binaries and images of Kubernetes, and the tools of the tests
-	$(play) -e '{"bundle_tags": ["core", "addons", "tests"]}' playbooks/bundle.yml
+	$(play) -e '{"bundle_tags": ["core", "addons", "services", "tests"]}' playbooks/bundle.yml
 
 ##@ Use it (INVENTORY=local)
 site: venv ## Install on the hosts of an inventory
