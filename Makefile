@@ -69,6 +69,9 @@ bench: dev ## This, kubectl and kubernetes.core in turns, on the VMs of make up;
 	@PYTHONPATH=collections python -m tests.bench.scale
 	@PYTHONPATH=collections python -m tests.bench.worker
 
+load: dev ## The pool of make up scaled out by requests, and back, as the listing follows; ends with a plot (DURATION=90 RATE=400)
+	@PYTHONPATH=collections SLIPWAY_VM_SET=$(VM_SET) python -m tests.load $(or $(DURATION),90) $(or $(RATE),400)
+
 drill: dev ## The long and destructive runs, resumable (ONLY=name: a wrong one lists them)
 	@PYTHONPATH=collections SLIPWAY_VM_SET=$(VM_SET) python -m tests.drills $(ONLY)
 

@@ -294,7 +294,7 @@ def stores_away(site: Site, seconds: float, requests: int) -> str:
         def enough() -> bool:
             return time.monotonic() - gone >= seconds and len(load.since(gone)) >= requests
 
-        eventually(enough, within=2 * seconds + 20, what=f"{requests} requests in {seconds:g} s", every=0.1)
+        eventually(enough, within=2 * seconds + 20, what=f"{requests} requests in {seconds:g} s", every=0.5)
         assert eyes.right()
         sent = len(load.since(gone))
         back.close()

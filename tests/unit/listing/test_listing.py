@@ -199,7 +199,7 @@ def test_history_in_order() -> None:
     [
         (ConnectionRefusedError(), "refused"),
         (ConnectionResetError(), "reset"),
-        (http.client.RemoteDisconnected(), "reset"),
+        (http.client.RemoteDisconnected(""), "reset"),
         (BrokenPipeError(), "reset"),
         (TimeoutError(), "timeout"),
         (http.client.IncompleteRead(b""), "cut"),
