@@ -24,7 +24,8 @@ import yaml
 from ansible.plugins.filter import core, mathstuff
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tests.support.paths import CHECKOUT
+from tests.support.ansible import run
+from tests.support.paths import CACHE, CHECKOUT, VENV_BIN
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def expanded(value: Any, variables: Variables, environment: Environment) -> Any:
         return [expanded(each, variables, environment) for each in value]
     if not isinstance(value, str) or "{{" not in value:
         return value
+    value = value.replace("\\", "\\\\")  # as Ansible does in what it reads from YAML
     if alone := re.fullmatch(r"\s*\{\{((?:(?!\}\}).)*)\}\}\s*", value, re.DOTALL):
         found = environment.compile_expression(alone[1], undefined_to_none=False)(**variables)
         return list(found) if hasattr(found, "__next__") else found
@@ -376,3 +378,18 @@ def a_bench(root: Path, home: Path, **variables: Any) -> Iterator[Bench]:
         stack.callback(pool.kill)
         pool.start()
         yield Bench(pool, stores, names)
+
+
+def image_root(directory: Path) -> Path:
+    """The root file system of the pool's image, made as `site.yml` makes it; built only if it is not in the cache."""
+    play = directory / "play.yml"
+    said = directory / "image.json"
+    tasks = [
+        {"name": "Build the image", "ansible.builtin.include_role": {"name": "nginx_pool", "tasks_from": "images"}},
+        {"name": "Say which", "ansible.builtin.copy": {"content": "{{ images_built | to_json }}", "dest": str(said)}},
+    ]
+    play.write_text(json.dumps([{"name": "Images", "hosts": "builder", "gather_facts": False, "tasks": tasks}]))
+    command = [str(VENV_BIN / "ansible-playbook"), "-i", "inventories/existing", str(play)]
+    answer = run(command, timeout=300)
+    assert answer.code == 0, answer.output
+    return unpacked(CACHE / "images" / json.loads(said.read_text())["nginx-pool"]["archive"], directory / "root")
