@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from tests.support.ansible import clean_environment
-from tests.support.paths import VENV_BIN
+from tests.support.paths import BUNDLE_BIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -372,7 +372,7 @@ class Watcher:
     def _command(self) -> list[str]:
         path = f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices"
         query = f"watch=true&labelSelector=kubernetes.io%2Fservice-name%3D{self.service}"
-        kubectl = [str(VENV_BIN / "kubectl"), f"--kubeconfig={self.kubeconfig}", "get", f"--raw={path}?{query}"]
+        kubectl = [str(BUNDLE_BIN / "kubectl"), f"--kubeconfig={self.kubeconfig}", "get", f"--raw={path}?{query}"]
         return ["setpriv", "--pdeathsig", "KILL", *kubectl]
 
 
