@@ -121,7 +121,7 @@ def test_a_burst_is_one_state_and_what_lasts_is_kept(publisher: Publisher, bucke
         service.set(pods(7))
         shows(bucket, names(pods(7)))
         counts = eventually(lambda: begins_with(bucket, 7), within=5, what="the history of 7")
-        assert len(counts) >= 5
+        assert len(counts) >= 4
 
 
 def test_many_endpoints_of_both_families_and_names_that_are_markup(
@@ -204,7 +204,7 @@ def same(one: Bucket, two: Bucket) -> bool:
 
 def begins_with(bucket: Bucket, count: int) -> list[int]:
     counts = history(bucket)
-    assert counts[0] == count
+    assert counts[:1] == [count]
     return counts
 
 

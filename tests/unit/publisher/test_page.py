@@ -46,7 +46,7 @@ def test_lines_that_a_template_writes_are_no_answers(renderer: Renderer) -> None
         ("{{ endpoints.append(1) }}", "is unsafe"),
         (ENDLESS, "makes no page within 1 s"),
         ("{{ 'x' * 99999999999 }}", "MemoryError"),
-        ("{{ 'x' * 40000000 }}", "larger than 32 MiB"),
+        ("{{ 'x' * 9000000 }}", "larger than 8 MiB"),
     ],
 )
 def test_a_bad_template_and_a_good_one_after_it(renderer: Renderer, text: str, problem: str) -> None:

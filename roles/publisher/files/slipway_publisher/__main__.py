@@ -90,7 +90,6 @@ def _once(settings: Settings, client: Client) -> int:
 def _serve(settings: Settings, client: Client) -> int:
     metrics, renderer = Metrics(), Renderer(settings.template)
     publisher = Publisher(settings, metrics, renderer)
-    _look_at_template(renderer, metrics)
     view = View(client, settings.namespace, settings.service, inactivity=settings.inactivity, changed=publisher.changed)
     lease = Lease(
         client,
@@ -110,16 +109,6 @@ def _serve(settings: Settings, client: Client) -> int:
     renderer.close()
     log.info("Ended")
     return 0
-
-
-def _look_at_template(renderer: Renderer, metrics: Metrics) -> None:
-    """Say what is wrong with the template before there is anything to list."""
-    try:
-        renderer.check()
-        metrics.template_ok.set(1)
-    except TemplateError as error:
-        metrics.template_ok.set(0)
-        log.error("%s The last good page stays.", error)
 
 
 if __name__ == "__main__":

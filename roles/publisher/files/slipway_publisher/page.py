@@ -23,8 +23,8 @@ if t.TYPE_CHECKING:
     from .listing import Json
 
 TIMEOUT = 5.0  # seconds that a page may take
-_LARGEST = 32 << 20  # bytes of a page
-_MEMORY = 1 << 30  # bytes of address space
+_LARGEST = 8 << 20  # bytes of a page
+_MEMORY = 192 << 20  # bytes of address space: a template must not take the memory of the container
 _START = 30.0  # seconds that the process may take to begin with
 
 SAMPLE: Json = {
@@ -157,7 +157,7 @@ def _serve() -> None:
         question = json.loads(line)
         try:
             page = environment.from_string(question["template"]).render(question["context"])
-            answer = {"page": page} if len(page) < _LARGEST else {"error": "the page would be larger than 32 MiB"}
+            answer = {"page": page} if len(page) < _LARGEST else {"error": "the page would be larger than 8 MiB"}
         except jinja2.TemplateSyntaxError as error:
             answer = {"error": f"line {error.lineno}: {error.message}"}
         # A template may do anything that an expression of Python can.

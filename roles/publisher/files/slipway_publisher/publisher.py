@@ -41,30 +41,35 @@ class Pages:
         self._metrics = metrics
         self._made_of: tuple[str, Snapshot] | None = None
         self._said = ""
-        self.page: bytes | None = None
+        self._page: bytes | None = None
 
-    def make(self, snapshot: Snapshot) -> bool:
-        """Make the page, unless that was done; return whether there is another one, or another reason for none."""
+    def check(self) -> None:
+        """Look at the template before there is anything to list."""
+        try:
+            self._renderer.check()
+        except TemplateError as error:
+            self._say(str(error))
+        else:
+            self._say("")
+
+    def make(self, snapshot: Snapshot) -> bytes | None:
+        """Return the page of a state, as the template is now; None if no page can be made."""
         try:
             text = self._renderer.text()
-            if self._made_of == (text, snapshot):
-                return False
-            self._made_of = (text, snapshot)
-            self.page = self._renderer.render(snapshot.context, text)
+            if self._made_of != (text, snapshot):
+                self._made_of, self._page = (text, snapshot), None
+                self._page = self._renderer.render(snapshot.context, text)
+                self._say("")
         except TemplateError as error:
-            return self._fail(str(error))
-        self._said = ""
-        self._metrics.template_ok.set(1)
-        return True
+            self._page = None
+            self._say(str(error))
+        return self._page
 
-    def _fail(self, message: str) -> bool:
-        self.page = None
-        self._metrics.template_ok.set(0)
-        if message == self._said:
-            return False
+    def _say(self, message: str) -> None:
+        self._metrics.template_ok.set(not message)
+        if message and message != self._said:
+            log.error("%s The last good page stays.", message)
         self._said = message
-        log.error("%s The last good page stays.", message)
-        return True
 
 
 class Publisher:
@@ -125,6 +130,7 @@ class Publisher:
 
     def run(self) -> None:
         """Publish, or stand by, until stop()."""
+        self._pages.check()
         for target in self.targets:
             target.assign(self._job)
             target.start()
@@ -258,8 +264,7 @@ class Publisher:
 
     def _keep(self, snapshot: Snapshot) -> None:
         """Have all stores keep a state, and the page of it as the template makes it now."""
-        self._pages.make(snapshot)
-        job = Job(self._term, snapshot, self._pages.page)
+        job = Job(self._term, snapshot, self._pages.make(snapshot))
         if job != self._job:
             self._assign(job)
 

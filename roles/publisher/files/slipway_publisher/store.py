@@ -39,6 +39,7 @@ Code = t.Literal["unreachable", "credentials", "denied", "bucket_missing", "cloc
 _MEANINGS: dict[str, tuple[Code, str]] = {
     "NoSuchBucket": ("bucket_missing", "the bucket does not exist: make it, or have it made by create"),
     "InvalidAccessKeyId": ("credentials", "the store does not know the key: check key and secret"),
+    "XAdminUserNotFound": ("credentials", "the store does not know the key: check key and secret"),  # versitygw's
     "SignatureDoesNotMatch": ("credentials", "the secret is not the key's: check key and secret"),
     "RequestTimeTooSkewed": ("clock", "the clocks of this machine and of the store differ too much: set them"),
     "RequestExpired": ("clock", "the clocks of this machine and of the store differ too much: set them"),
@@ -242,7 +243,7 @@ class Store:
             status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
             said = error.response.get("Error", {}).get("Message") or f"HTTP status {status}"
             kind, meaning = _MEANINGS.get(code) or _MEANINGS.get(status) or ("failed", "the store failed")
-            if status == "404" and code not in _MEANINGS:
+            if code in ("NoSuchKey", "404"):
                 return _MissingError(f"{what}: it is not there.", "failed")
             if code in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                 kind = "conflict"
