@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -287,7 +288,18 @@ class Pool:
 
     def start(self) -> None:
         """Run it until it answers."""
-        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c"]
+        command = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-c",
+        ]
         with (self.home / "log").open("ab") as log:
             os.chown(log.fileno(), USER, USER)  # as runc does, since nginx opens /dev/stdout
             self._process = subprocess.Popen(
@@ -318,13 +330,14 @@ class Pool:
     def kill(self) -> None:
         """End it at once, with all it has started."""
         if self._process:
-            self._process.kill()
+            if self._process.poll() is None:
+                os.kill(self.init, signal.SIGKILL)  # as its first process, it takes all others with it
             self._process.wait()
             self._process = None
 
-    def terminate(self, signal: int) -> None:
+    def terminate(self) -> None:
         """Ask it to end, as Kubernetes does."""
-        os.kill(self.init, signal)
+        os.kill(self.init, signal.SIGTERM)
 
     def wait(self, timeout: float) -> int:
         assert self._process
