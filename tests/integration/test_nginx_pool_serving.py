@@ -1,4 +1,4 @@
-"""The pool's nginx, as its image has it, before two stores that fail in every way: fresh, else stale, never an error."""
+"""The pool's nginx, as its image has it, before two stores that fail in every way: fresh, else stale, no errors."""
 
 from __future__ import annotations
 

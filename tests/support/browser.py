@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import os
 import subprocess
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import axe_playwright_python
 from playwright.sync_api import sync_playwright
 
 from tests.support.paths import CHECKOUT
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHROMIUM = "/usr/bin/chromium"
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+AXE = importlib.resources.files("axe_playwright_python") / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SHOTS = Path(os.environ.get("SLIPWAY_SHOTS") or CHECKOUT / "build" / "screenshots")
 

@@ -1,4 +1,4 @@
-"""Listings as the publisher writes them, made up: what was there at each of some moments, and the page of the last one."""
+"""Listings as the publisher writes them, made up: what was there at some moments, and the page of the last one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nginx of the pool as its image has it, before a store that does what it is told, found by a name server of its own."""
+"""nginx of the pool as its image has it, before a store that does what it is told, and a name server of its own."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ import subprocess
 import tarfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from ansible.plugins.filter import core, mathstuff
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, meta
 
 from tests.support.ansible import run
 from tests.support.paths import CACHE, CHECKOUT, VENV_BIN
 from tests.support.waiting import eventually
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROLE = CHECKOUT / "roles" / "nginx_pool"
 FILTERS = ("combine", "regex_escape", "regex_replace", "to_json", "hash", "ternary")
@@ -65,10 +64,12 @@ def expanded(value: Any, variables: Variables, environment: Environment) -> Any:
         return [expanded(each, variables, environment) for each in value]
     if not isinstance(value, str) or "{{" not in value:
         return value
-    value = value.replace("\\", "\\\\")  # as Ansible does in what it reads from YAML
+    given, value = value, value.replace("\\", "\\\\")  # as Ansible does in what it reads from YAML
+    if any("{{" in str(variables.get(name)) for name in meta.find_undeclared_variables(environment.parse(value))):
+        return given  # until the next round, when these are filled in
     if alone := re.fullmatch(r"\s*\{\{((?:(?!\}\}).)*)\}\}\s*", value, re.DOTALL):
         found = environment.compile_expression(alone[1], undefined_to_none=False)(**variables)
-        return list(found) if hasattr(found, "__next__") else found
+        return list(found) if isinstance(found, Iterator) else found
     return environment.from_string(value).render(variables)
 
 
@@ -112,7 +113,8 @@ class Store:
             def do_GET(self) -> None:
                 store.answer(self)
 
-            do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
+            def do_HEAD(self) -> None:
+                store.answer(self)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -268,8 +270,8 @@ mount --bind "$2/cache" "$1/var/cache/nginx"
 mount --bind "$2/conf" "$1/etc/slipway/nginx"
 mount --bind "$2/resolv.conf" "$1/etc/resolv.conf"
 mount -o remount,ro,bind "$1"
-exec chroot "$1" setpriv --reuid=65532 --regid=65532 --clear-groups --no-new-privs --bounding-set=-all --pdeathsig=KILL \
-  /usr/local/bin/nginx-pool "$3"
+exec chroot "$1" setpriv --reuid=65532 --regid=65532 --clear-groups --no-new-privs --bounding-set=-all \
+  --pdeathsig=KILL /usr/local/bin/nginx-pool "$3"
 """
 
 
