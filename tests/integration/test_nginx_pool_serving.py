@@ -274,7 +274,7 @@ def test_logs_are_json(bench: Bench) -> None:
 
 
 def test_requests_end_before_it_stops(bench: Bench) -> None:
-    """A request that is under way when Kubernetes says TERM gets its answer, and the container ends without an error."""
+    """What is under way when Kubernetes says TERM gets its answer, and the container ends without an error."""
     bench.publish("x" * 3_000_000)
     becomes(bench, "xxx", within=3)
     with socket.create_connection(("127.0.0.1", bench.pool.port)) as slow:

@@ -30,7 +30,6 @@ from tests.support.ansible import run
 from tests.support.paths import CACHE, CHECKOUT, VENV_BIN
 from tests.support.waiting import eventually
 
-
 ROLE = CHECKOUT / "roles" / "nginx_pool"
 FILTERS = ("combine", "regex_escape", "regex_replace", "to_json", "hash", "ternary")
 USER = 65532
