@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tests.drills import argo, causes, histories, kill_up, rollouts, soak, worker_away, worker_kill
+from tests.drills import argo, causes, histories, kill_up, rollouts, scenario, soak, worker_away, worker_kill
 from tests.drills.results import FAILED, PASSED, Result, parse, render, still_to_do
 from tests.support.paths import RESULTS
 from tests.support.record import commit, today
@@ -23,6 +23,7 @@ DRILLS = {
     "argo": argo,
     "worker-away": worker_away,
     "worker-kill": worker_kill,
+    "scenario": scenario,
     "soak": soak,
 }
 
