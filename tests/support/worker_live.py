@@ -111,9 +111,12 @@ class Times:
         return [f"{what} in {ours:.1f} s" for what, (ours, _) in self.medians().items() if ours > bounds[what]]
 
     def __str__(self) -> str:
-        return ", ".join(
-            f"{what} in {ours:.1f} s (kubectl {theirs:.1f})" for what, (ours, theirs) in self.medians().items()
-        )
+        told = [f"{what} in {ours:.1f} s (kubectl {theirs:.1f})" for what, (ours, theirs) in self.medians().items()]
+        return ", ".join(told)
+
+
+def _median(rows: Sequence[Mapping[str, float]], what: str) -> float:
+    return median(row[what] for row in rows)
 
 
 def scenarios(site: Site, *, rounds: int) -> Times:
