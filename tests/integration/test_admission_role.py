@@ -44,6 +44,7 @@ def play(kubeconfig: Path, home: Path, *flags: str, part: str = "main", **variab
     )
     given = {
         "site_kubeconfig": str(kubeconfig),
+        "admission_enabled": True,
         "admission_namespaces": [OURS],
         "admission_cluster_namespaces": [CLUSTERS],
         **variables,

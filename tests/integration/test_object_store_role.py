@@ -54,6 +54,7 @@ class Site:
             "site_kubeconfig": str(kubeconfig),
             "namespaces_list": [{"name": self.namespace, "pod_security": "restricted"}],
             "namespaces_subjects": [{"kind": "User", "name": "powerless"}],
+            **{f"{role}_enabled": True for role in ROLES},
             **{f"{role}_namespace": self.namespace for role in ROLES},
             **{f"{role}_wait": False for role in ROLES},
             **more,
@@ -220,7 +221,7 @@ def test_by_one_who_was_granted_no_more_than_needed(site: Site) -> None:
     ],
 )
 def test_bad_input_is_refused_before_anything_is_changed(site: Site, variables: dict[str, Any], said: str) -> None:
-    others = {"worker_enabled": False, "nginx_pool_enabled": False}
+    others = {"worker_enabled": False}
     if "namespaces_list" in variables:
         others["object_store_enabled"] = False
     answer = playbook("site", {**site.variables(site.admin), **others, **variables}, inventory="existing")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.alone
 def test_it_adds_little(site: Site) -> None:
-    # Bursts this short are over before the controllers begin, which favours the raw client: `make bench` judges.
+    # Bursts this short are over before the controllers begin, which favours the other clients: `make bench` judges.
     bounds = Bounds(creates=0.25)
     result = measure(site, Size(calls=100, rounds=3, creates=100, waits=200, deletes=10, patience=2))
     print(table(result, bounds))

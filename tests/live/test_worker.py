@@ -6,31 +6,35 @@ import json
 import time
 from datetime import datetime
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bench.contenders import LARGE, Kubectl, Site
+from tests.bench.contenders import Site
 from tests.support.ansible import run
-from tests.support.calm import calm
 from tests.support.causes import SOON, container, registry
 from tests.support.kubernetes import succeed
 from tests.support.paths import VENV_BIN
 from tests.support.waiting import eventually
-from tests.support.worker_live import CLUSTERS, SELECTOR, WORKERS, driver, killed_at_random, logfmt, ready
+from tests.support.worker_live import (
+    CLUSTERS,
+    SELECTOR,
+    WORKERS,
+    driver,
+    killed_at_random,
+    logfmt,
+    played,
+    ready,
+    scenarios,
+)
 
 if TYPE_CHECKING:
     from tests.support.kubernetes import Kubernetes, Object
 
-ROUNDS = 3
-FACTOR = 1.2
-THE_SEEDS = 25.0
 SECONDS_OF_KILLS = 60.0
 SOON_AFTER = 3.0
 DOMAIN = "cluster.local"
 HERE = f"--namespace={WORKERS}"
-LINES = ["Creating cluster", "Created cluster", "Deleting cluster", "Deleted cluster"]
 SNAPSHOT = Path(__file__).parent / "snapshots" / "worker_rights.txt"
 NAMES = ("worker.{0}.svc.{1}", "worker.{0}.svc", "worker.worker.{0}.svc.{1}")
 RESOLVE = """
@@ -45,35 +49,11 @@ def both_ready(kubernetes: Kubernetes) -> None:
     eventually(lambda: len(ready(kubernetes)) == 2, within=120, what="two workers ready", every=0.5)
 
 
-def played(text: str) -> dict[str, float]:
-    """The seconds of the create and of the delete, from the four lines of the scenario."""
-    lines = logfmt(text)
-    assert [line["msg"] for line in lines] == LINES, text
-    return {line["msg"]: float(line["seconds"]) for line in lines if "seconds" in line}
-
-
 def test_scenario_is_as_fast_as_kubectl(kubernetes: Kubernetes, namespace: str, pause: str, tmp_path: Path) -> None:
-    site = Site(kubernetes, namespace, pause, tmp_path)
-    ours: dict[str, list[float]] = {message: [] for message in ("Created cluster", "Deleted cluster")}
-    theirs: dict[str, list[float]] = {message: [] for message in ours}
-
-    def scenario() -> None:
-        answer = succeed(driver(kubernetes, "scenario", "--name=rounds", f"--replicas={LARGE.replicas}", timeout=180))
-        for message, seconds in played(answer.output).items():
-            ours[message].append(seconds)
-
-    def kubectl() -> None:
-        theirs["Created cluster"].append(Kubectl().create(LARGE, site).work)
-        theirs["Deleted cluster"].append(Kubectl().delete(LARGE, site).work)
-
-    for number in range(ROUNDS):
-        for turn in (scenario, kubectl) if number % 2 else (kubectl, scenario):
-            calm()
-            turn()
-    print(f"worker {ours}\nkubectl {theirs}")
-    for message, seconds in ours.items():
-        assert median(seconds) <= FACTOR * median(theirs[message]), message
-    assert median(ours["Created cluster"]) < THE_SEEDS
+    times = scenarios(Site(kubernetes, namespace, pause, tmp_path), rounds=2)
+    print(times)
+    # Looser than in the drill: two rounds on a machine that runs the pods as well tell no more.
+    assert times.too_slow(1.5) == []
 
 
 def test_job_tells_the_four_lines(kubernetes: Kubernetes) -> None:

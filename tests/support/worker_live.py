@@ -1,29 +1,38 @@
-"""The worker of a real site: its pods killed at random while the driver soaks it."""
+"""The worker of a real site: the seed's scenario by it and by kubectl, its pods killed at random under a soak."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import random
 import re
 import shlex
 import subprocess
 import time
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
+from tests.bench.contenders import LARGE, Kubectl
 from tests.support.ansible import Run, clean_environment, run
+from tests.support.calm import calm
 from tests.support.paths import CHECKOUT, VENV_BIN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from tests.bench.contenders import Site
     from tests.support.kubernetes import Kubernetes, Object
 
 WORKERS, CLUSTERS = "slipway", "clusters"  # the namespaces of the site's worker, and of what it makes
 SELECTOR = "app.kubernetes.io/name=worker"
 SOAKED = re.compile(r"^soak-[0-9a-f]{10}$")
 RESIDENT = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
+CREATED, DELETED = "Created cluster", "Deleted cluster"
+LINES = ["Creating cluster", CREATED, "Deleting cluster", DELETED]
+THE_SEEDS = {CREATED: 25.0, DELETED: math.inf}  # the seed did not wait for the end of the pods
 CONTROL = str(VENV_BIN / "slipwayctl")
 
 
@@ -76,6 +85,59 @@ def logfmt(text: str) -> list[dict[str, str]]:
     """The lines of a log, by their keys; lines of another kind are left out."""
     lines = [line for line in text.splitlines() if line.startswith("time=")]
     return [dict(part.split("=", 1) for part in shlex.split(line)) for line in lines]
+
+
+def played(text: str) -> dict[str, float]:
+    """The seconds of the create and of the delete, from the four lines of the scenario."""
+    lines = logfmt(text)
+    assert [line["msg"] for line in lines] == LINES, text
+    return {line["msg"]: float(line["seconds"]) for line in lines if "seconds" in line}
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of the seed's scenario by the worker and by kubectl, a row a round, by what they are of."""
+
+    worker: list[Mapping[str, float]]
+    kubectl: list[Mapping[str, float]]
+
+    def medians(self) -> dict[str, tuple[float, float]]:
+        """The medians of the worker and of kubectl."""
+        return {what: (_median(self.worker, what), _median(self.kubectl, what)) for what in (CREATED, DELETED)}
+
+    def too_slow(self, factor: float) -> list[str]:
+        """What took the worker more than ``factor`` times kubectl's time, or longer than the seed."""
+        bounds = {what: min(factor * theirs, THE_SEEDS[what]) for what, (_, theirs) in self.medians().items()}
+        return [f"{what} in {ours:.1f} s" for what, (ours, _) in self.medians().items() if ours > bounds[what]]
+
+    def __str__(self) -> str:
+        told = [f"{what} in {ours:.1f} s (kubectl {theirs:.1f})" for what, (ours, theirs) in self.medians().items()]
+        return ", ".join(told)
+
+
+def _median(rows: Sequence[Mapping[str, float]], what: str) -> float:
+    return median(row[what] for row in rows)
+
+
+def scenarios(site: Site, *, rounds: int) -> Times:
+    """Create and delete the seed's 30 replicas by the worker and by kubectl; who begins alternates."""
+    times = Times([], [])
+
+    def by_worker() -> None:
+        arguments = ("scenario", "--name=rounds", f"--replicas={LARGE.replicas}")
+        answer = driver(site.kubernetes, *arguments, timeout=180)
+        assert answer.code == 0, answer.output
+        times.worker.append(played(answer.output))
+
+    def by_kubectl() -> None:
+        kubectl = Kubectl()
+        times.kubectl.append({CREATED: kubectl.create(LARGE, site).work, DELETED: kubectl.delete(LARGE, site).work})
+
+    for number in range(rounds):
+        for turn in (by_worker, by_kubectl) if number % 2 else (by_kubectl, by_worker):
+            calm()
+            turn()
+    return times
 
 
 @dataclass
