@@ -52,9 +52,7 @@ ROWS = (
         "namespaces", f"get namespace {{namespace}} --output=jsonpath='{{.status.phase}} {ENFORCED}'", "Active baseline"
     ),
     Row("namespaces", "auth can-i create deployments.apps -n {namespace}", "yes"),
-    Row(
-        "admission", "get validatingadmissionpolicies --selector=app.kubernetes.io/managed-by=slipway --output=name", ""
-    ),
+    Row("admission", "get validatingadmissionpolicies --selector=app.kubernetes.io/part-of=slipway --output=name", ""),
     Row("addons", f"get storageclass --output=jsonpath='{DEFAULT_CLASS}'", "local-path"),
     Row("addons", f"-n metallb-system get deployment controller {READY}", ALL),
     Row("addons", f"-n metallb-system get daemonset speaker {ON_EVERY_NODE}", ALL),
