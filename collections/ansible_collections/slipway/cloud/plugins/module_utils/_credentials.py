@@ -50,7 +50,7 @@ def settled(given: Mapping[str, t.Any], held: Mapping[str, str], length: int) ->
 
 def generated(length: int) -> str:
     """Return so many random letters and digits."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+    return "".join(secrets.choice(ALPHABET) for _position in range(length))
 
 
 def mentions(value: t.Any) -> set[str]:
