@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,13 +30,14 @@ WRITERS = 16
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The directories of a store, which are its user's."""
+    """The directories of a store, which are its user's, and its program, where that user may go."""
     for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == os.getuid() and parent.name.startswith(("pytest-", "test_")):
+        if parent.stat().st_uid == os.getuid() and parent.name.startswith(("popen-", "pytest-", "test_")):
             parent.chmod(0o755)
     for name in ("buckets", "versions"):
         (tmp_path / name).mkdir()
         os.chown(tmp_path / name, USER, USER)
+    shutil.copy(os.environ.get("SLIPWAY_TEST_VERSITYGW") or BUNDLE_BIN / "versitygw", tmp_path / "versitygw")
     return tmp_path
 
 
@@ -53,11 +55,12 @@ def store(home: Path, access: str, secret: str) -> Iterator[Bucket]:
     [container] = POD["containers"]
     [port] = free_ports(1)
     arguments = [each.replace("/data/", f"{home}/").replace(":7070", f"127.0.0.1:{port}") for each in container["args"]]
-    program = os.environ.get("SLIPWAY_TEST_VERSITYGW") or str(BUNDLE_BIN / "versitygw")
     user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs", "--pdeathsig=KILL"]
     names = [each["name"] for each in container["env"]]
     environment = dict(zip(names, (access, secret), strict=True))
-    with subprocess.Popen([*user, program, *arguments], env=environment, stdin=subprocess.DEVNULL, cwd="/") as process:
+    with subprocess.Popen(
+        [*user, str(home / "versitygw"), *arguments], env=environment, stdin=subprocess.DEVNULL, cwd="/"
+    ) as process:
         try:
             health = f"http://127.0.0.1:{port}{container['readinessProbe']['httpGet']['path']}"
             eventually(lambda: healthy(health), within=20, what="the store answers")
