@@ -44,7 +44,6 @@ def play(kubeconfig: Path, home: Path, *flags: str, part: str = "main", **variab
     )
     given = {
         "site_kubeconfig": str(kubeconfig),
-        "admission_enabled": True,
         "admission_namespaces": [OURS],
         "admission_cluster_namespaces": [CLUSTERS],
         **variables,

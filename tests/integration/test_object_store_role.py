@@ -54,7 +54,6 @@ class Site:
             "site_kubeconfig": str(kubeconfig),
             "namespaces_list": [{"name": self.namespace, "pod_security": "restricted"}],
             "namespaces_subjects": [{"kind": "User", "name": "powerless"}],
-            **{f"{role}_enabled": True for role in ROLES},
             **{f"{role}_namespace": self.namespace for role in ROLES},
             **{f"{role}_wait": False for role in ROLES},
             **more,

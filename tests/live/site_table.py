@@ -52,7 +52,11 @@ ROWS = (
         "namespaces", f"get namespace {{namespace}} --output=jsonpath='{{.status.phase}} {ENFORCED}'", "Active baseline"
     ),
     Row("namespaces", "auth can-i create deployments.apps -n {namespace}", "yes"),
-    Row("admission", "get validatingadmissionpolicies --selector=app.kubernetes.io/part-of=slipway --output=name", ""),
+    Row(
+        "admission",
+        "get validatingadmissionpolicies --selector=app.kubernetes.io/managed-by=slipway --output=name",
+        r"(validatingadmissionpolicy\S+\s*)+",
+    ),
     Row("addons", f"get storageclass --output=jsonpath='{DEFAULT_CLASS}'", "local-path"),
     Row("addons", f"-n metallb-system get deployment controller {READY}", ALL),
     Row("addons", f"-n metallb-system get daemonset speaker {ON_EVERY_NODE}", ALL),
@@ -61,9 +65,9 @@ ROWS = (
     Row("worker", "-n {namespace} get role worker --output=jsonpath={.metadata.name}", "worker"),
     Row("worker", f"-n clusters auth can-i create deployments.apps {AS_WORKER}", "yes"),
     Row("worker", f"get nodes --output=name {AS_WORKER}", r"(node/\S+\s*)+"),
-    Row("object_store", "-n slipway get deployment object-store-0 --ignore-not-found --output=name", ""),
-    Row("publisher", "-n slipway get deployment publisher --ignore-not-found --output=name", ""),
-    Row("nginx_pool", "-n slipway get deployment nginx-pool --ignore-not-found --output=name", ""),
+    Row("object_store", f"-n slipway get deployment object-store-0 {READY}", ALL),
+    Row("publisher", f"-n slipway get deployment publisher {READY}", ALL),
+    Row("nginx_pool", f"-n slipway get deployment nginx-pool {READY}", ALL),
     Row("labels", "get nodes --selector=slipway.dev/clusters!=allowed --output=name", ""),
 )
 

@@ -403,8 +403,7 @@ def image_root(directory: Path) -> Path:
         {"name": "Say which", "ansible.builtin.copy": {"content": "{{ images_built | to_json }}", "dest": str(said)}},
     ]
     play.write_text(json.dumps([{"name": "Images", "hosts": "builder", "gather_facts": False, "tasks": tasks}]))
-    options = ["-i", "inventories/existing", "-e", '{"nginx_pool_enabled": true}']
-    command = [str(VENV_BIN / "ansible-playbook"), *options, str(play)]
+    command = [str(VENV_BIN / "ansible-playbook"), "-i", "inventories/existing", str(play)]
     answer = run(command, timeout=300)
     assert answer.code == 0, answer.output
     return unpacked(CACHE / "images" / json.loads(said.read_text())["nginx-pool"]["archive"], directory / "root")
