@@ -26,7 +26,7 @@ def parser(program: str, about: str, variables: str) -> argparse.ArgumentParser:
 
 def refuse(program: str, error: Exception, code: int = CANNOT_BEGIN) -> int:
     """Say in one line on stderr why the program does not do what it should; returns the exit code."""
-    print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.stderr.write(f"{program}: {' '.join(str(error).split())}\n")
     return code
 
 
