@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import typing as t
 
@@ -29,8 +30,9 @@ class Metrics:
         self.endpoints = Gauge(f"{_PREFIX}endpoints", "How many endpoints it has.", registry=registry)
         self.template_ok = Gauge(f"{_PREFIX}template_ok", "Whether a page could be made.", registry=registry)
         self.service_found = Gauge(
-            f"{_PREFIX}service_found", "Whether there is such a Service, when it was last asked for.", registry=registry
+            f"{_PREFIX}service_found", "Whether there is such a Service; NaN: nobody had to ask yet.", registry=registry
         )
+        self.service_found.set(math.nan)
         self.relist_differences = Counter(
             f"{_PREFIX}relist_differences_total", "Lists that differed from the stream.", registry=registry
         )
