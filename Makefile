@@ -43,7 +43,7 @@ kubeconfig: venv ## Merge the context into your own kubeconfig (CONTEXT=name)
 
 ##@ Test it
 test: dev ## Every stage of tests/stages.toml, as root (KEEP=1 keeps the VMs for the next run)
-	@python tests/stages.py
+	@python -m tests.stages
 
 lint: dev next ## ruff, mypy, yamllint, ansible-lint, ansible-test sanity, the engine's imports
 	@python tools/lint.py
@@ -52,16 +52,24 @@ unit: dev next ## No network, no root; with the newest ansible-core too
 	pytest $(junit)
 	[ ! -d $(CACHE)/venv-next ] || $(CACHE)/venv-next/bin/pytest $(of_ansible) $(junit:.xml=-next.xml)
 
-integration: dev ## Against etcd and kube-apiserver of the bundle, with faults between; two tests at a time
+integration: together alone ## Against etcd and kube-apiserver of the bundle, with faults between
+
+together: dev # two tests at a time
 	pytest tests/integration --numprocesses=2 --dist=loadfile -m 'not alone' $(junit)
+
+alone: dev # those that measure
 	pytest tests/integration -m alone $(junit:.xml=-alone.xml)
 
 packaging: dev ## The collection's tarball, installed into an empty place
 	pytest tests/packaging $(junit)
 
+machines: dev ## VMs killed while they are made, made twice, cleared and removed; then the role minikube on one
+	pytest tests/machines $(junit)
+	molecule test --scenario-name minikube
+
 molecule: dev ## The whole site on VMs of its own, then the live suites (KEEP=1)
 	$(if $(KEEP),,molecule destroy --no-report)
-	molecule test --all $(if $(KEEP),--destroy=never)
+	molecule test --all --exclude minikube $(if $(KEEP),--destroy=never)
 
 bench: dev ## This, kubectl and kubernetes.core in turns, on the VMs of make up; then 500 clusters, and the worker, on simulated nodes
 	@tools/venv $(CACHE)/venv-bench requirements/bench.txt

@@ -1,21 +1,33 @@
-"""`make test`: the stages of stages.toml in turn, with their minutes, their slow tests and one closing line."""
+"""`make test`: the stages of stages.toml, with their minutes, their slow tests and one closing line.
+
+They run in turn, and so do those in the background beside them: what these say goes to a file, and is shown when the
+others have ended.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 import typing as t
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from tests.support.calm import machine
+
 CHECKOUT = Path(__file__).resolve().parents[1]
-REPORTS = CHECKOUT / "build" / "reports"
 SLOW_SECONDS = 5.0
+TICK = 0.5
+IDLE = ("chrt", "--idle", "0")
+INTERRUPTED = 128 + signal.SIGINT  # as shells say it
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,13 @@ class Stage:
     target: str
     minutes: float
     needs: tuple[str, ...] = ()
+    background: bool = False
+    idle: bool = False
+
+    @property
+    def command(self) -> list[str]:
+        """What runs it."""
+        return [*(IDLE if self.idle else ()), "make", self.target]
 
 
 @dataclass(frozen=True)
@@ -80,17 +99,111 @@ def judge(stage: Stage, *, code: int, minutes: float, found: tuple[Case, ...]) -
     return Result(stage, minutes, found, tuple(fault for fault, is_so in faults.items() if is_so))
 
 
-def run(stage: Stage, results: dict[str, Result]) -> Result:
-    """Run a stage to its end, unless one that it needs has failed."""
-    if missing := [name for name in stage.needs if results[name].count("failed")]:
-        return Result(stage, faults=(f"cannot run without {', '.join(missing)}",))
-    print(f"\n=== {stage.name}: make {stage.target}", flush=True)
-    began = time.monotonic()
-    environment = {**os.environ, "SLIPWAY_JUNIT": str(REPORTS / f"{stage.name}.xml")}
-    code = subprocess.run(["make", stage.target], cwd=CHECKOUT, env=environment, check=False).returncode
-    reports = sorted(REPORTS.glob(f"{stage.name}*.xml"))
-    found = tuple(case for report in reports for case in cases(report.read_text(encoding="utf-8")))
-    return judge(stage, code=code, minutes=(time.monotonic() - began) / 60, found=found)
+class Children:
+    """The commands that run, each with all that it starts in a session of its own, so that all of it can be ended."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._no_more = False
+
+    def run(self, command: t.Sequence[str], *, output: t.BinaryIO | None, **options: t.Any) -> int:
+        """Run a command to its end, and return its exit code; after `end` it is not begun."""
+        with self._lock:
+            if self._no_more:
+                return INTERRUPTED
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, **options
+            )
+            self._running.add(process)
+        code = process.wait()
+        with self._lock:
+            self._running.discard(process)
+        return code
+
+    def end(self) -> None:
+        """Interrupt all that runs, as Ctrl-C does, and wait until it has ended; interrupted meanwhile, kill it."""
+        with self._lock:
+            self._no_more = True
+            running = set(self._running)
+        print("\nInterrupted: waiting for what runs; once more, and it is killed", flush=True)
+        try:
+            _signal(running, signal.SIGINT)
+            for process in running:
+                process.wait()
+        except KeyboardInterrupt:
+            _signal(running, signal.SIGKILL)
+            raise
+
+
+def _signal(processes: t.Iterable[subprocess.Popen[bytes]], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of `make test`: what has come of its stages so far."""
+
+    checkout: Path
+    children: Children
+    results: dict[str, Result]
+
+    @property
+    def reports(self) -> Path:
+        """Where stages leave what they report and, those in the background, what they say."""
+        return self.checkout / "build" / "reports"
+
+    def log(self, stage: Stage) -> Path:
+        """What a stage in the background says."""
+        return self.reports / f"{stage.name}.log"
+
+    def stages(self, table: t.Iterable[Stage]) -> None:
+        """Run them all."""
+        behind: dict[Stage, Future[None]] = {}
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                with machine(alone=False):
+                    for stage in table:
+                        where = f", in the background: {self.log(stage)}" if stage.background else ""
+                        print(f"\n=== {stage.name}: make {stage.target}{where}", flush=True)
+                        if stage.background:
+                            self.log(stage).touch()
+                            behind[stage] = pool.submit(self.stage, stage)
+                        else:
+                            self.stage(stage)
+                for stage, ended in behind.items():
+                    print(f"\n=== {stage.name}, from its beginning", flush=True)
+                    follow(self.log(stage), ended)
+            except BaseException:
+                self.children.end()
+                raise
+
+    def stage(self, stage: Stage) -> None:
+        """Run a stage to its end, unless one that it needs has failed."""
+        if missing := [name for name in stage.needs if self.results[name].count("failed")]:
+            self.results[stage.name] = Result(stage, faults=(f"cannot run without {', '.join(missing)}",))
+            return
+        began = time.monotonic()
+        env = {**os.environ, "SLIPWAY_JUNIT": str(self.reports / f"{stage.name}.xml")}
+        with self.log(stage).open("wb") if stage.background else contextlib.nullcontext() as output:
+            code = self.children.run(stage.command, output=output, cwd=self.checkout, env=env)
+        reports = sorted(self.reports.glob(f"{stage.name}*.xml"))
+        found = tuple(case for report in reports for case in cases(report.read_text(encoding="utf-8")))
+        self.results[stage.name] = judge(stage, code=code, minutes=(time.monotonic() - began) / 60, found=found)
+
+
+def follow(log: Path, ended: Future[None]) -> None:
+    """Show what a stage has said and goes on saying, until it has ended. Raises what it raised."""
+    with log.open("rb") as said:
+        over = False
+        while not over:
+            over = ended.done()
+            sys.stdout.buffer.write(said.read())
+            sys.stdout.flush()
+            wait([ended], timeout=TICK)
+    ended.result()
 
 
 def summary(results: t.Sequence[Result]) -> str:
@@ -112,15 +225,24 @@ def summary(results: t.Sequence[Result]) -> str:
     return "\n".join([*lines, "", f"{passed} passed, {failed} failed"])
 
 
-def main() -> int:
+def main(checkout: Path = CHECKOUT) -> int:
     """Run every stage; the exit status is 0 only if tests ran and none failed."""
-    shutil.rmtree(REPORTS, ignore_errors=True)
-    REPORTS.mkdir(parents=True)
-    results: dict[str, Result] = {}
-    for stage in stages(CHECKOUT / "tests" / "stages.toml"):
-        results[stage.name] = run(stage, results)
-    print(summary(list(results.values())))
-    good = any(result.cases for result in results.values()) and not any(r.count("failed") for r in results.values())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if (
+            number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN
+        ):  # what is ignored, children ignore too
+            signal.signal(number, signal.default_int_handler)
+    table = stages(checkout / "tests" / "stages.toml")
+    run = Run(checkout, Children(), {})
+    shutil.rmtree(run.reports, ignore_errors=True)
+    run.reports.mkdir(parents=True)
+    try:
+        run.stages(table)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    results = [run.results[stage.name] for stage in table]
+    print(summary(results))
+    good = any(result.cases for result in results) and not any(result.count("failed") for result in results)
     return 0 if good else 1
 
 

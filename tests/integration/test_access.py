@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.ansible import module, playbook
 from tests.support.api_server import ADMIN, MERGE_PATCH, POWERLESS, ApiError, free_ports
+from tests.support.role_site import with_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +124,7 @@ def test_site_is_refused(api: ApiServer, tmp_path: Path, token: str, variables: 
 
 
 def test_namespace_of_others(namespace: str, kubeconfig: Path) -> None:
-    variables = {"site_kubeconfig": str(kubeconfig), "namespaces_list": [{"name": namespace}], "worker_enabled": False}
+    variables = {"site_kubeconfig": str(kubeconfig), "namespaces_list": [{"name": namespace}], **with_only()}
     answer = playbook("site", variables, inventory="existing")
     assert f"Namespace {namespace} exists and was not made by Slipway" in " ".join(answer.output.split())
     assert answer.changed == []

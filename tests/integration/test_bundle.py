@@ -158,7 +158,7 @@ def url(releases: Path) -> Iterator[str]:
         thread.join()
 
 
-def publish(releases: Path, *, kubernetes: str, containerd: str, cni_plugins: str) -> None:
+def publish(releases: Path, *, kubernetes: str, containerd: str, cni_plugins: str, cosign: str) -> None:
     """Put these versions on the server, with the hashes that the projects publish beside them."""
     bare = f"k8s/v{kubernetes}/bin/linux/{ARCH}"
     tar = f"containerd/containerd/releases/download/v{containerd}/containerd-{containerd}-linux-{ARCH}.tar.gz"
@@ -167,6 +167,10 @@ def publish(releases: Path, *, kubernetes: str, containerd: str, cni_plugins: st
         put(releases / bare / name, name.encode(), ".sha256")
     put(releases / "github" / tar, tarball([f"bin/{name}" for name in CONTAINERD]), ".sha256sum")
     put(releases / "github" / tgz, tarball([f"./{name}" for name in CNI_PLUGINS]), ".sha256")
+    signer = releases / f"github/sigstore/cosign/releases/download/v{cosign}/cosign-linux-{ARCH}"
+    put(signer, b"cosign", ".sha256")
+    sums = signer.with_name(f"{signer.name}.sha256").rename(signer.with_name("cosign_checksums.txt"))
+    sums.write_text(f"{'0' * 64}  cosign-darwin-amd64\n{sums.read_text()}")
 
 
 def publish_manifests(releases: Path) -> None:
@@ -220,17 +224,17 @@ def make_bundle(tmp_path: Path, url: str, **variables: Any) -> Run:
 
 def test_role_downloads_releases(tmp_path: Path, releases: Path, url: str) -> None:
     """What is served under a pinned version is not what was pinned, so another version shows that all is well."""
-    publish(releases, kubernetes="1.36.3", containerd="2.3.4", cni_plugins="1.9.1")
-    publish(releases, kubernetes="9.9.9", containerd="9.9.9", cni_plugins="9.9.9")
+    publish(releases, kubernetes="1.36.3", containerd="2.3.4", cni_plugins="1.9.1", cosign="3.1.3")
+    publish(releases, kubernetes="9.9.9", containerd="9.9.9", cni_plugins="9.9.9", cosign="9.9.9")
     publish_manifests(releases)
-    others = {"kubernetes": "9.9.9", "containerd": "9.9.9", "cni-plugins": "9.9.9"}
+    others = {"kubernetes": "9.9.9", "containerd": "9.9.9", "cni-plugins": "9.9.9", "cosign": "9.9.9"}
 
     first = make_bundle(tmp_path, url, bundle_versions=others)
     assert first.code == 0, first.output
     assert f"Tools are official releases: {url} answers." in first.output
     bundle = Bundle(tmp_path / "bundle")
     programs = {path.name: path.read_text() for path in (bundle.root / "bin").iterdir()}
-    assert programs == {name: name for name in (*KUBERNETES, *CONTAINERD, *CNI_PLUGINS)}
+    assert programs == {name: name for name in (*KUBERNETES, *CONTAINERD, *CNI_PLUGINS, "cosign")}
     assert bundle.read().images == {}
     assert {path.name for path in (bundle.root / "manifests").iterdir()} == set(MANIFESTS.values())
     assert (tmp_path / "kubectl").read_text() == "kubectl"

@@ -14,6 +14,7 @@ from tests.support.ansible import Run, playbook, run
 from tests.support.api_server import POWERLESS
 from tests.support.kubernetes import succeed
 from tests.support.paths import BUNDLE_BIN, VENV_BIN
+from tests.support.role_site import with_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,7 @@ class Site:
 
     def variables(self, kubeconfig: Path, **more: Any) -> dict[str, Any]:
         return {
+            **with_only("worker"),
             "site_kubeconfig": str(kubeconfig),
             "namespaces_list": [
                 {"name": self.worker, "pod_security": "restricted"},

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.calm import machine
 from tests.support.kubernetes import KubectlError, Kubernetes
 from tests.support.paths import CACHE
+from tests.support.seed import pytest_configure, pytest_report_header, seed
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+__all__ = ["pytest_configure", "pytest_report_header", "seed"]
+
 CONSOLE_TAIL = 3000
-SEED = pytest.StashKey[int]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Wait for the machine, which those that measure must have to themselves, until the end."""
+    held = contextlib.ExitStack()
+    held.enter_context(machine(alone=True))
+    session.config.add_cleanup(held.close)
 
 
 @pytest.fixture(scope="session")
@@ -39,22 +47,6 @@ def namespace(kubernetes: Kubernetes) -> Iterator[str]:
     name = kubernetes.new_namespace()
     yield name
     kubernetes.kubectl("delete", "namespace", name, "--wait=false")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Choose the seed of all that is random, or take that of an earlier run."""
-    config.stash[SEED] = int(os.environ.get("SLIPWAY_SEED") or secrets.randbelow(1 << 32))
-
-
-def pytest_report_header(config: pytest.Config) -> str:
-    """Show the seed."""
-    return f"to repeat what is random: SLIPWAY_SEED={config.stash[SEED]}"
-
-
-@pytest.fixture(scope="session")
-def seed(pytestconfig: pytest.Config) -> int:
-    """The seed of all that is random."""
-    return pytestconfig.stash[SEED]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -72,7 +72,7 @@ def a_page(browser: Browser, url: str, look: Look = LOOKS[0]) -> Iterator[Page]:
     try:
         page.goto(url)
         yield page
-        assert wrong == []
+        assert wrong == [], "\n".join(wrong)
     finally:
         context.close()
 

@@ -1,15 +1,36 @@
-"""Waits until this machine has little to do, so that a measurement does not pay for what came before it."""
+"""So that a measurement does not pay for what runs beside it, or came before it."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tests.support.paths import CACHE
 from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WINDOW = 0.5
 IDLE = 0.5
+LOCK = CACHE / "tests" / "machine.lock"
+
+
+@contextlib.contextmanager
+def machine(*, alone: bool) -> Iterator[None]:
+    """Have this machine, with others or alone: who measures waits until they have let go, and they until he has."""
+    kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Waiting for whoever has this machine ({LOCK})", flush=True)
+            fcntl.flock(lock, kind)
+        yield
 
 
 def calm(*, within: float = 20) -> None:

@@ -13,9 +13,11 @@ import re
 import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 LONGEST = 2.0  # a request that takes longer has failed
 APART = 3.0  # a change that comes no sooner after another is an isolated one
+LEAVE = 10.0  # for threads to end
 RESET = "reset"
 NEIGHBOUR = re.compile(r"^(\S+) dev \S+ (?:\S+ )*?lladdr (\S+)")
 
@@ -254,7 +257,35 @@ def sent(url: str, path: str) -> Request:
 
 
 @dataclass
-class Load:
+class Beside(ABC):
+    """What goes on beside a test, in threads, while it is entered; `_process` is what one of them may wait for."""
+
+    _over: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
+    _threads: list[threading.Thread] = field(default_factory=list, init=False, repr=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+
+    def __enter__(self) -> Self:
+        self._threads = [threading.Thread(target=job, daemon=True) for job in self._jobs()]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self._over.set()
+        if self._process:
+            self._process.kill()
+        for thread in self._threads:
+            thread.join(LEAVE)
+        if self._process:
+            self._process.wait()
+
+    @abstractmethod
+    def _jobs(self) -> Iterable[Callable[[], None]]:
+        """What the threads do, each until `_over` is set."""
+
+
+@dataclass
+class Load(Beside):
     """Requests at a steady rate, each over a new connection and sent once, by threads beside a test."""
 
     url: str
@@ -262,25 +293,14 @@ class Load:
     clients: int = 25
     path: str = "/"
     requests: list[Request] = field(default_factory=list)
-    _over: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        start = time.monotonic()
-        turns = (start + number / self.rate for number in range(self.clients))
-        self._threads = [threading.Thread(target=self._run, args=[turn], daemon=True) for turn in turns]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_exc_info: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join(3 * LONGEST)
 
     def since(self, began: float) -> list[Request]:
         """Those that were begun since then and are over."""
         return [each for each in list(self.requests) if each.began >= began]
+
+    def _jobs(self) -> Iterable[Callable[[], None]]:
+        start = time.monotonic()
+        return [partial(self._run, start + number / self.rate) for number in range(self.clients)]
 
     def _run(self, turn: float) -> None:
         """Send one at each turn; turns that a slow one took are left out."""
@@ -291,7 +311,7 @@ class Load:
 
 
 @dataclass
-class Reader:
+class Reader(Beside):
     """Reads the listing again and again; what cannot be read is among `requests` only."""
 
     url: str
@@ -299,18 +319,9 @@ class Reader:
     reads: list[Read] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     states: Counter[str] = field(default_factory=Counter)
-    _over: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
 
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exc_info: object) -> None:
-        self._over.set()
-        if self._thread:
-            self._thread.join(3 * LONGEST)
+    def _jobs(self) -> Iterable[Callable[[], None]]:
+        return [self._run]
 
     def _run(self) -> None:
         while not self._over.wait(self.every):
@@ -329,33 +340,21 @@ class Reader:
 
 
 @dataclass
-class Watcher:
+class Watcher(Beside):
     """Who is ready, by a watch of kubectl, which has nothing in common with the publisher."""
 
     kubeconfig: Path
     namespace: str
     service: str
     states: list[State] = field(default_factory=list)
-    _over: threading.Event = field(default_factory=threading.Event)
-    _process: subprocess.Popen[bytes] | None = None
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exc_info: object) -> None:
-        self._over.set()
-        if self._process:
-            self._process.kill()
-        if self._thread:
-            self._thread.join(10)
 
     @property
     def now(self) -> Endpoints:
         """Who is ready; nobody before the first answer."""
         return self.states[-1].endpoints if self.states else frozenset()
+
+    def _jobs(self) -> Iterable[Callable[[], None]]:
+        return [self._run]
 
     def _run(self) -> None:
         """Watch; where the watch ends, begin anew: it first shows what there is."""
@@ -390,38 +389,30 @@ def take(slices: dict[str, Object], states: list[State], event: Mapping[str, Any
 
 
 @dataclass
-class Moves:
+class Moves(Beside):
     """When an address changed its machine, by this machine's table of neighbours."""
 
     address: str
     hardware: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
-    _process: subprocess.Popen[str] | None = None
-    _thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "ip", "monitor", "neigh"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         shown = subprocess.run(["ip", "neigh", "show", "to", self.address], capture_output=True, text=True, check=True)
         self.hardware = moved(shown.stdout.splitlines(), self.address)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
+        return super().__enter__()
 
-    def __exit__(self, *_exc_info: object) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-        if self._thread:
-            self._thread.join(5)
+    def _jobs(self) -> Iterable[Callable[[], None]]:
+        return [self._run]
 
     def _run(self) -> None:
         assert self._process
         assert self._process.stdout
         for line in self._process.stdout:
-            for hardware in moved([line], self.address):
+            for hardware in moved([line.decode()], self.address):
                 if self.hardware[-1:] != [hardware]:
                     self.hardware.append(hardware)
                     self.times.append(time.monotonic())

@@ -25,6 +25,7 @@ MODULES = {
     "containerd": "github.com/containerd/containerd/v2",
     "cni-plugins": "github.com/containernetworking/plugins",
     "flannel": "github.com/flannel-io/flannel",
+    "cosign": "github.com/sigstore/cosign/v3",
     "local-path-provisioner": "github.com/rancher/local-path-provisioner",
     "metallb": "go.universe.tf/metallb",
     "metrics-server": "sigs.k8s.io/metrics-server",
@@ -82,7 +83,7 @@ def test_release_is_pinned_for_every_architecture(tool: dict[str, Any], file: di
         assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in hashes.values())
     assert "{arch}" in file["url"]
     assert "{version}" in file["url"]
-    assert file["checksum_url"].startswith(file["url"])
+    assert file["checksum_url"].startswith(file["url"].rpartition("/")[0])
 
 
 @pytest.mark.parametrize("tool", MANIFESTS, ids=lambda tool: tool["name"])

@@ -51,7 +51,7 @@ def test_help_says_what_it_is_and_lists_the_variables() -> None:
     process = run({}, "--help")
     assert process.returncode == 0
     assert "slipway.v1.Clusters" in process.stdout
-    assert all(f"SLIPWAY_{name.upper()} " in process.stdout for name in VARIABLES)
+    assert all(f"  {variable.name} " in process.stdout for variable in VARIABLES.values())
 
 
 @pytest.mark.parametrize(

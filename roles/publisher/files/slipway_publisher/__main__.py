@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
-import sys
 import typing as t
+
+from prometheus_client import make_wsgi_app
 
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.client import Client, Connection
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import ConfigurationError, EngineError
+from ansible_collections.slipway.cloud.plugins.module_utils.program import logs, serving
+from ansible_collections.slipway.cloud.plugins.module_utils.program.command import CANNOT_BEGIN, leave, parser, refuse
+from ansible_collections.slipway.cloud.plugins.module_utils.program.settings import SettingsError, describe
 
-from . import logs
 from .lease import Lease
 from .metrics import Metrics
 from .once import NothingPublishedError, publish
 from .page import Renderer, TemplateError
 from .publisher import Publisher
-from .settings import PortError, Settings, SettingsError, describe, from_environ
+from .settings import STORES, VARIABLES, Settings, from_environ
 from .view import View
+
+if t.TYPE_CHECKING:
+    import argparse
 
 log = logging.getLogger(__name__)
 
+PROGRAM = "slipway_publisher"
 ABOUT = """\
 The publisher of Slipway: keeps the list of a Service's pods in object stores, as a page and as JSON, with its history.
 It reaches the API server by KUBECONFIG, or as the pod that it runs in.
@@ -32,7 +38,7 @@ It reaches the API server by KUBECONFIG, or as the pod that it runs in.
 def main(arguments: t.Sequence[str] | None = None) -> int:
     """Run the publisher; returns the exit code."""
     wanted = _parser().parse_args(arguments)
-    logs.configure()
+    logs.configure(noisy=("urllib3", "botocore", "boto3", "s3transfer", "kubernetes"))
     try:
         settings = from_environ(os.environ)
         if wanted.check:
@@ -40,29 +46,19 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         with Client(Connection()) as client:
             return _once(settings, client) if wanted.once else _serve(settings, client)
     except (NothingPublishedError, TemplateError) as error:
-        return _refuse(error, 1)
-    except (SettingsError, PortError, ConfigurationError) as error:
-        return _refuse(error, 2)
+        return refuse(PROGRAM, error, 1)
+    except (SettingsError, serving.PortError, ConfigurationError) as error:
+        return refuse(PROGRAM, error)
     except EngineError as error:
-        return _refuse(error, 1 if wanted.once else 2)
-
-
-def _refuse(error: Exception, code: int) -> int:
-    print(f"slipway_publisher: {' '.join(str(error).split())}", file=sys.stderr)
-    return code
+        return refuse(PROGRAM, error, 1 if wanted.once else CANNOT_BEGIN)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m slipway_publisher",
-        description=ABOUT,
-        epilog=f"environment variables, [default]:\n{describe()}".replace("%", "%%"),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    mode = parser.add_mutually_exclusive_group()
+    known = parser(PROGRAM, ABOUT, describe(VARIABLES.values(), STORES))
+    mode = known.add_mutually_exclusive_group()
     mode.add_argument("--once", action="store_true", help="publish once and end, as a cron job: by 0, or by 1 with why")
     mode.add_argument("--check", action="store_true", help="only look at the settings and the template")
-    return parser
+    return known
 
 
 def _check(settings: Settings) -> int:
@@ -103,7 +99,9 @@ def _serve(settings: Settings, client: Client) -> int:
     metrics.watch(lambda: view.restarts)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: publisher.stop())
-    with metrics.served(settings.port, alive=lambda: publisher.alive, ready=lambda: view.synced) as port, view, lease:
+    checks = {"/healthz": lambda: publisher.alive, "/readyz": lambda: view.synced}
+    app = serving.application(make_wsgi_app(metrics.registry), checks)
+    with serving.served(settings.port, app) as port, view, lease:
         log.info("Running", extra={"port": port, "identity": settings.identity})
         publisher.run()
     renderer.close()
@@ -112,8 +110,4 @@ def _serve(settings: Settings, client: Client) -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    logging.shutdown()
-    sys.stdout.flush()
-    # Not by sys.exit(), which waits for every thread: one may be asking a store that does not answer.
-    os._exit(code)
+    leave(main())

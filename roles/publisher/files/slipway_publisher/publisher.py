@@ -191,6 +191,8 @@ class Publisher:
     def _publish_changes(self) -> None:
         endpoints = self.view.endpoints
         now = time.monotonic()
+        if endpoints:
+            self._metrics.service_found.set(True)
         if endpoints is None or now < self._not_before:
             return
         with self._lock:

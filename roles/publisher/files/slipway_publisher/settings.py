@@ -11,25 +11,19 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PREFIX = "SLIPWAY_"
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+from ansible_collections.slipway.cloud.plugins.module_utils.program.settings import (
+    SettingsError,
+    Variable,
+    number,
+    object_name,
+    port,
+    read,
+    seconds,
+    whole,
+)
+
 _BUCKET = re.compile(r"[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]")
 _ACLS = ("", "private", "public-read", "public-read-write", "authenticated-read", "bucket-owner-full-control")
-
-
-class SettingsError(Exception):
-    """Variables that cannot be used; ``problems`` lists all of them, each with what to do."""
-
-    def __init__(self, problems: t.Sequence[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = list(problems)
-
-
-class PortError(Exception):
-    """A port of the settings that cannot be listened on."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(f"Cannot listen on port {port}: something else does, or it may not be taken.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,29 +61,9 @@ class Settings:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """How to read one field of the settings. An empty variable counts as none; ``read`` raises ValueError."""
-
-    name: str
-    read: t.Callable[[str], t.Any]
-    default: str | None
-    help: str
-
-
 def from_environ(environ: t.Mapping[str, str]) -> Settings:
     """Return the settings. :raises SettingsError: with everything that is wrong."""
-    values: dict[str, t.Any] = {}
-    problems: list[str] = []
-    for key, variable in VARIABLES.items():
-        text = environ.get(variable.name, "").strip() or variable.default
-        if text is None:
-            problems.append(f"{variable.name} is not set; it is {variable.help}")
-            continue
-        try:
-            values[key] = variable.read(text)
-        except ValueError as error:
-            problems.append(f"{variable.name} is {text!r}: {error}")
+    values, problems = read(environ, VARIABLES)
     values["targets"] = _targets(environ, problems)
     if values.get("longest", math.inf) < values.get("quiet", 0):
         problems.append("SLIPWAY_LONGEST is less than SLIPWAY_QUIET: give at least as much")
@@ -97,17 +71,6 @@ def from_environ(environ: t.Mapping[str, str]) -> Settings:
         raise SettingsError(problems)
     values["template"] = values.pop("template_dir") / values.pop("template_name")
     return Settings(**values)
-
-
-def describe() -> str:
-    """Return a line for each variable, for --help."""
-    rows = [(each.name, f"{each.help}{_default(each)}") for each in VARIABLES.values()] + list(STORES.items())
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"  {name:{width}}  {text}" for name, text in rows)
-
-
-def _default(variable: Variable) -> str:
-    return " [required]" if variable.default is None else f" [{variable.default}]"
 
 
 def _targets(environ: t.Mapping[str, str], problems: list[str]) -> tuple[Target, ...]:
@@ -189,12 +152,6 @@ def _wrong(target: Target) -> t.Iterator[str]:
         yield f"its privilege is {target.privilege!r}: give one of {', '.join(filter(None, _ACLS))}, or none"
 
 
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError("it is no name of a Kubernetes object: give lower case letters, digits and hyphens")
-    return text
-
-
 def _file(text: str) -> str:
     if "/" in text or text in (".", ".."):
         raise ValueError("give the name of a file, without a directory")
@@ -211,34 +168,6 @@ def _output(text: str) -> str:
     return text
 
 
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise ValueError("give a port from 0 (any that is free) to 65535")
-    return int(text)
-
-
-def _whole(least: int, most: int) -> t.Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-            raise ValueError(f"give a whole number from {least} to {most}")
-        return int(text)
-
-    return read
-
-
-def _number(least: float, most: float) -> t.Callable[[str], float]:
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not least <= value <= most:  # which is so of no NaN
-            raise ValueError(f"give a number from {least:g} to {most:g}")
-        return value
-
-    return read
-
-
 STORES: t.Mapping[str, str] = {
     "SLIPWAY_TARGETS_FILE": 'JSON: list of {"name", "url", "bucket", "key", "secret", "privilege", "region", "create"}',
     "BUCKET_URL": "or else: where the only store is, as https://nyc3.digitaloceanspaces.com",
@@ -251,22 +180,22 @@ VARIABLES: t.Mapping[str, Variable] = {
     "template_dir": Variable("TEMPLATE_DIR", Path, "/etc/slipway/template", "where the template is"),
     "template_name": Variable("TEMPLATE_NAME", _file, "index.template", "the template of the page, Jinja2"),
     "output": Variable("TEMPLATE_OUTPUT", _output, "index.html", "the key of the page"),
-    "service": Variable("SERVICE_NAME", _name, None, "the Service whose pods are listed"),
-    "namespace": Variable("SLIPWAY_NAMESPACE", _name, None, "where that Service is, and the Lease"),
-    "lease": Variable("SLIPWAY_LEASE", _name, "publisher", "the Lease by which one publisher of several publishes"),
+    "service": Variable("SERVICE_NAME", object_name, None, "the Service whose pods are listed"),
+    "namespace": Variable("SLIPWAY_NAMESPACE", object_name, None, "where that Service is, and the Lease"),
+    "lease": Variable("SLIPWAY_LEASE", object_name, "publisher", "the Lease by which one publisher of all publishes"),
     "identity": Variable("SLIPWAY_IDENTITY", str, socket.gethostname(), "who this publisher is in the Lease"),
     "quiet": Variable(
-        "SLIPWAY_QUIET", _number(0, 60), "0.3", "seconds without a further change before one is published"
+        "SLIPWAY_QUIET", seconds(0, 60), "0.3", "seconds without a further change before one is published"
     ),
-    "longest": Variable("SLIPWAY_LONGEST", _number(0, 60), "2", "seconds after which a change is published regardless"),
-    "history_count": Variable("SLIPWAY_HISTORY_COUNT", _whole(1, 100_000), "1000", "how many states are kept"),
-    "history_days": Variable("SLIPWAY_HISTORY_DAYS", _number(0.001, 3650), "30", "how many days they are kept"),
+    "longest": Variable("SLIPWAY_LONGEST", seconds(0, 60), "2", "seconds after which a change is published regardless"),
+    "history_count": Variable("SLIPWAY_HISTORY_COUNT", whole(1, 100_000), "1000", "how many states are kept"),
+    "history_days": Variable("SLIPWAY_HISTORY_DAYS", number(0.001, 3650), "30", "how many days they are kept"),
     "lease_seconds": Variable(
-        "SLIPWAY_LEASE_SECONDS", _whole(3, 600), "9", "seconds after which a silent leader is replaced"
+        "SLIPWAY_LEASE_SECONDS", whole(3, 600), "9", "seconds after which a silent leader is replaced"
     ),
     "inactivity": Variable(
-        "SLIPWAY_INACTIVITY", _number(1, 3600), "70", "seconds of silence after which a stream is dead"
+        "SLIPWAY_INACTIVITY", seconds(1, 3600), "70", "seconds of silence after which a stream is dead"
     ),
-    "relist": Variable("SLIPWAY_RELIST", _number(1, 86400), "300", "seconds between comparisons of stream and list"),
-    "port": Variable("SLIPWAY_PORT", _port, "9090", "where /healthz, /readyz and /metrics are"),
+    "relist": Variable("SLIPWAY_RELIST", seconds(1, 86400), "300", "seconds between comparisons of stream and list"),
+    "port": Variable("SLIPWAY_PORT", port, "9090", "where /healthz, /readyz and /metrics are"),
 }

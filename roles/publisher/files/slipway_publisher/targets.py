@@ -147,7 +147,7 @@ class Target(threading.Thread):
             self._seen, result = None, "internal"
             self.error = StoreError(f"Target {self.title}: internal error {error!r}.", "failed")
         else:
-            self._succeed()
+            self._succeed(job)
             result = "success"
         self.tried = job.term
         if result != "success":
@@ -162,9 +162,10 @@ class Target(threading.Thread):
             self._said = error.code
             log.error("%s The last good page stays.", error, extra={"target": self.title, "code": error.code})
 
-    def _succeed(self) -> None:
+    def _succeed(self, job: Job) -> None:
         self.error = None
-        self._metrics.up_to_date(self.title)
+        if job.snapshot:
+            self._metrics.up_to_date(self.title)
         if self._said:
             self._said = ""
             log.info("Target %s is up to date again", self.title, extra={"target": self.title})

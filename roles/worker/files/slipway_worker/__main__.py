@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
-import logging
 import os
-import sys
 import typing as t
 
 # Before gRPC is imported: what it says of each broken handshake is not for an operator, and not JSON.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
+from prometheus_client import make_wsgi_app
+
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.client import Client, Connection
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import EngineError
+from ansible_collections.slipway.cloud.plugins.module_utils.program import logs, serving
+from ansible_collections.slipway.cloud.plugins.module_utils.program.command import leave, parser, refuse
+from ansible_collections.slipway.cloud.plugins.module_utils.program.settings import SettingsError, describe
 
-from . import logs
 from .fleet import Fleet
 from .identity import Gate, TokensError
 from .metrics import Metrics
 from .server import Server
 from .service import Clusters
-from .settings import PortError, Settings, SettingsError, describe, from_environ
+from .settings import VARIABLES, Settings, from_environ
 from .store import Store
 from .tls import Certificates, TlsError
 
+PROGRAM = "slipway_worker"
 ABOUT = """\
 The worker of Slipway: creates, scales, watches and deletes clusters of pods, as the gRPC service slipway.v1.Clusters.
 It keeps its state in Kubernetes alone, which it reaches by KUBECONFIG, or as the pod that it runs in.
@@ -34,23 +36,13 @@ It keeps its state in Kubernetes alone, which it reaches by KUBECONFIG, or as th
 
 def main(arguments: t.Sequence[str] | None = None) -> int:
     """Run the worker; returns the exit code."""
-    _parser().parse_args(arguments)
-    logs.configure()
+    parser(PROGRAM, ABOUT, describe(VARIABLES.values())).parse_args(arguments)
+    logs.configure(noisy=("urllib3", "asyncio", "kubernetes"))
     try:
         asyncio.run(_run(from_environ(os.environ)))
-    except (SettingsError, TlsError, TokensError, PortError, EngineError) as error:
-        print(f"slipway_worker: {error}", file=sys.stderr)
-        return 2
+    except (SettingsError, TlsError, TokensError, serving.PortError, EngineError) as error:
+        return refuse(PROGRAM, error)
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog="python -m slipway_worker",
-        description=ABOUT,
-        epilog=f"environment variables, [default]:\n{describe()}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
 
 
 async def _run(settings: Settings) -> None:
@@ -65,13 +57,9 @@ async def _run(settings: Settings) -> None:
         # What was imported stays. A full collection that looked through it would hold up all calls for tens of ms.
         gc.collect()
         gc.freeze()
-        with metrics.served(settings.metrics_port):
+        with serving.served(settings.metrics_port, serving.application(make_wsgi_app(metrics.registry))):
             await server.serve(fleet)
 
 
 if __name__ == "__main__":
-    code = main()
-    logging.shutdown()
-    sys.stdout.flush()
-    # Not by sys.exit(), which waits for every thread: one may be asking an API server that does not answer.
-    os._exit(code)
+    leave(main())

@@ -1,56 +1,13 @@
-"""Logs as lines of JSON on stdout: time, level, logger, message, and the fields that a record is given by ``extra``."""
+"""The line that is logged of each call."""
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import logging
-import sys
-import threading
-import typing as t
-
-if t.TYPE_CHECKING:
-    from types import TracebackType
 
 LONGEST = 253  # characters of a field that a caller has chosen, as a Kubernetes name
 
-log = logging.getLogger(__name__)
 _calls = logging.getLogger("slipway_worker.calls")
-_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_encoded = json.JSONEncoder(default=str, ensure_ascii=False).encode
 _OUR_FAULTS = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
-
-
-class JsonFormatter(logging.Formatter):
-    """A record as one line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line; what is no JSON becomes its str()."""
-        line = {
-            "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line |= {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return _encoded(line)
-
-
-def configure(stream: t.TextIO | None = None) -> None:
-    """Have everything that is logged, warned of or not caught in this process written so."""
-    handler = logging.StreamHandler(stream or sys.stdout)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.captureWarnings(capture=True)
-    # These tell each connection that broke, which whoever had it tells better.
-    for noisy in ("urllib3", "asyncio", "kubernetes"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # not told, so not to be found out
-    logging.raiseExceptions = False  # a reader of stdout that went away is nothing to tell on stderr
-    sys.excepthook = _uncaught
-    threading.excepthook = _uncaught_in_thread
 
 
 def call(
@@ -85,12 +42,3 @@ def call(
 
 def _of(request: object, field: str) -> str:
     return str(getattr(request, field, ""))[:LONGEST]
-
-
-def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    log.critical("Not caught: %r", error, exc_info=(kind, error, trace))
-
-
-def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
-    if args.exc_value is not None:
-        _uncaught(args.exc_type, args.exc_value, args.exc_traceback)

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import socket
 import typing as t
-from socketserver import ThreadingMixIn
-from threading import Thread
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from .settings import PortError
-
 if t.TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
+    import contextlib
 
-log = logging.getLogger(__name__)
+    from prometheus_client.metrics_core import Metric
 
 # Seconds. A request is over in milliseconds, or as soon as pods are, which may take minutes.
 _OF_REQUESTS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120, 300, 900)
@@ -113,19 +105,6 @@ class Metrics:
         """Have the state of streams and certificates read at each scrape."""
         self.registry.register(_AtScrape(streams, certificates))
 
-    @contextlib.contextmanager
-    def served(self, port: int) -> t.Iterator[int]:
-        """Serve the metrics over HTTP meanwhile, on all addresses; yields the port. :raises PortError:"""
-        server = _server(port)
-        server.set_app(make_wsgi_app(self.registry))
-        thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            server.server_close()
-
 
 class _AtScrape(Collector):
     """Reads at each scrape what would have to be kept up to date otherwise."""
@@ -160,39 +139,3 @@ class _AtScrape(Collector):
         for which, end in self._certificates.ends().items():
             ends.add_metric([which], end)
         return [ages, restarts, ends]
-
-
-class _Handler(WSGIRequestHandler):
-    timeout = 10  # seconds that a connection may be silent for: it has a thread
-
-    def log_message(self, format: str, *args: t.Any) -> None:  # noqa: A002  # the name of the base class
-        log.debug(format, *args)
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-    def server_bind(self) -> None:
-        # As that of the base class, which asks the DNS for this machine's name besides.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
-        self.setup_environ()
-
-    def handle_error(self, request: t.Any, client_address: t.Any) -> None:  # noqa: ARG002  # those of the base class
-        log.debug("A connection from %s broke", client_address)
-
-
-class _Server6(_Server):
-    address_family = socket.AF_INET6
-
-
-def _server(port: int) -> _Server:
-    """Listen on every address, of both families where there are both."""
-    with contextlib.suppress(OSError):
-        return _Server6(("::", port), _Handler)
-    try:
-        return _Server(("0.0.0.0", port), _Handler)
-    except OSError as error:
-        raise PortError(f"0.0.0.0:{port}") from error

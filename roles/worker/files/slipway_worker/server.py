@@ -13,8 +13,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from slipway.v1 import clusters_pb2, clusters_pb2_grpc
 
+from ansible_collections.slipway.cloud.plugins.module_utils.program.serving import PortError
+
 from .calls import Calls
-from .settings import PortError
 
 if t.TYPE_CHECKING:
     from .identity import Gate
@@ -139,6 +140,4 @@ def _bound(address: str, bind: t.Callable[[str], int]) -> int:
     try:
         return bind(address)
     except RuntimeError as error:
-        raise PortError(
-            f"Cannot listen on {address}: is something else there, and is the address this host's?"
-        ) from error
+        raise PortError(address) from error

@@ -21,8 +21,8 @@ from ..module_utils._certificates import (
     secret_with,
     settled,
 )
-from ..module_utils._spec import CONNECTION, Spec
-from ..module_utils.engine.apply import apply, is_ours, not_ours, read
+from ..module_utils._spec import CONNECTION, SECRETS, Spec
+from ..module_utils.engine.apply import apply, read_ours
 from ..module_utils.engine.resources import SECRET
 from ..plugin_utils._engine_action import EngineAction
 
@@ -42,7 +42,7 @@ class ActionModule(EngineAction):
     """Keeps an authority and its certificates in Secrets."""
 
     spec: t.ClassVar[Spec] = {
-        "namespace": {"type": "str", "required": True},
+        **SECRETS["namespace"],
         "days": {"type": "float", "default": 365},
         "authority": {"type": "dict", "required": True, "options": _PAIR},
         "certificates": {
@@ -72,7 +72,7 @@ class ActionModule(EngineAction):
         refuse(problems_of(now, authority, certificates))
         names = [each.secret for each in (authority, *certificates)]
         with client_of(params) as client:
-            found = {name: own(read(client, SECRET, params["namespace"], name)) for name in names}
+            found = {name: read_ours(client, SECRET, params["namespace"], name) for name in names}
             data = {name: contents(secret) for name, secret in found.items()}
             steps = settled(now, params["days"], authority, certificates, data)
             if not self._task.check_mode:
@@ -90,13 +90,6 @@ def wanted_of(options: t.Mapping[str, t.Any]) -> Wanted:
         usages=tuple(options.get("usages", ())),
         given=given,
     )
-
-
-def own(current: Object | None) -> Object | None:
-    """Return the Secret, if there is one. :raises NotOursError:"""
-    if current and not is_ours(current):
-        raise not_ours(current)
-    return current
 
 
 def write(client: Client, namespace: str, steps: t.Mapping[str, Step], found: t.Mapping[str, Object | None]) -> None:

@@ -9,7 +9,7 @@ import typing as t
 
 from ..module_utils._ansible import Params, client_of, refuse
 from ..module_utils._credentials import Data, contents, filled, problems_of, secret_with, settled, text
-from ..module_utils._spec import CONNECTION, Spec
+from ..module_utils._spec import CONNECTION, SECRETS, Spec
 from ..module_utils.engine.apply import apply, is_ours, not_ours, read
 from ..module_utils.engine.resources import SECRET
 from ..plugin_utils._engine_action import EngineAction
@@ -22,8 +22,8 @@ class ActionModule(EngineAction):
     """Keeps credentials in a Secret, and gives them to those who need them in another form."""
 
     spec: t.ClassVar[Spec] = {
-        "namespace": {"type": "str", "required": True},
-        "name": {"type": "str", "required": True},
+        **SECRETS["namespace"],
+        **SECRETS["name"],
         "values": {"type": "dict", "required": True, "no_log": True},
         "length": {"type": "int", "default": 32},
         "copies": {

@@ -9,14 +9,13 @@ import typing as t
 
 from ..module_utils._ansible import Params, client_of
 from ..module_utils._pull_secret import account_with, reference_change, secret
-from ..module_utils._spec import CONNECTION, Spec
-from ..module_utils.engine.apply import apply, cleaned, delete, is_ours, not_ours, patch, read
+from ..module_utils._spec import CONNECTION, SECRETS, Spec
+from ..module_utils.engine.apply import apply, cleaned, delete, patch, read, read_ours
 from ..module_utils.engine.resources import SECRET, SERVICE_ACCOUNT
 from ..plugin_utils._engine_action import EngineAction
 
 if t.TYPE_CHECKING:
     from ..module_utils.engine.client import Client
-    from ..module_utils.engine.resources import Object
 
 
 class ActionModule(EngineAction):
@@ -24,7 +23,7 @@ class ActionModule(EngineAction):
 
     spec: t.ClassVar[Spec] = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "name": {"type": "str", "required": True},
+        **SECRETS["name"],
         "namespaces": {"type": "list", "elements": "str", "required": True},
         "service_account": {"type": "str", "default": "default"},
         "registry": {"type": "str"},
@@ -50,7 +49,7 @@ def settle_secret(client: Client, namespace: str, params: Params, *, dry_run: bo
     """Have the Secret hold the login; return whether that changes anything."""
     login = {key: params[key] for key in ("registry", "username", "password")}
     wanted = secret(params["name"], namespace, **login)
-    current = own(read(client, SECRET, namespace, params["name"]))
+    current = read_ours(client, SECRET, namespace, params["name"])
     if current is None and dry_run:  # and perhaps its namespace is yet to be made
         return True
     return cleaned(current) != cleaned(apply(client, SECRET, wanted, dry_run=dry_run))
@@ -58,17 +57,10 @@ def settle_secret(client: Client, namespace: str, params: Params, *, dry_run: bo
 
 def remove_secret(client: Client, namespace: str, params: Params, *, dry_run: bool) -> bool:
     """Delete the Secret, if it is there and ours; return whether that changes anything."""
-    current = own(read(client, SECRET, namespace, params["name"]))
+    current = read_ours(client, SECRET, namespace, params["name"])
     if current and not dry_run:
         delete(client, SECRET, current, foreground=False)
     return current is not None
-
-
-def own(current: Object | None) -> Object | None:
-    """Return the Secret, if there is one. :raises NotOursError:"""
-    if current and not is_ours(current):
-        raise not_ours(current)
-    return current
 
 
 def settle_account(client: Client, namespace: str, params: Params, *, dry_run: bool) -> bool:

@@ -21,7 +21,14 @@ import tarfile
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+from . import _signing
+
+if t.TYPE_CHECKING:
+    from ._signing import Archive, Seal
+
 PIN = ("io.cri-containerd.pinned", "pinned")
+
+_T = t.TypeVar("_T")
 
 # Imports of one node are bound by its disk: more at once gain nothing.
 _PARALLEL_IMPORTS = 3
@@ -61,15 +68,16 @@ class Stored:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What has to be done: archives to import, names to pin, names to unpin."""
+    """What has to be done: archives to import, names to pin, names to unpin, and whether to trust a new key."""
 
     missing: list[Image]
     pin: list[str]
     unpin: list[str]
+    new_key: bool = False
 
     @property
     def changed(self) -> bool:
-        return bool(self.missing or self.pin or self.unpin)
+        return bool(self.missing or self.pin or self.unpin or self.new_key)
 
 
 def repository(name: str) -> str:
@@ -143,17 +151,48 @@ def read_archive(image: Image) -> Image:
     return dataclasses.replace(image, digest=digest)
 
 
-def verify_archive(image: Image) -> None:
-    """Raise NodeImagesError unless the archive has the checksum that was given."""
+def as_listed(images: t.Iterable[Image], archives: t.Mapping[str, Archive]) -> list[Image]:
+    """Return the images as a verified list has them; NodeImagesError for one that is not in it, or is another there."""
+    listed = []
+    for image in images:
+        row = archives.get(image.name)
+        if row is None:
+            raise NodeImagesError(f"{image.name} is not in the signed list of image archives. {_signing.REMEDY}")
+        for what, asked, there in (("sha256", image.sha256, row["sha256"]), ("ID", image.digest, row["digest"])):
+            if asked not in ("", there):
+                raise NodeImagesError(
+                    f"{image.name} has the {what} {there} in the signed list of image archives, not {asked} as asked "
+                    f"for. {_signing.REMEDY}"
+                )
+        listed.append(dataclasses.replace(image, sha256=row["sha256"], digest=row["digest"]))
+    return listed
+
+
+def verify_images(images: t.Iterable[Image], seal: Seal, *, check_mode: bool) -> bool:
+    """Verify archives by a signed list, and return whether its key is new. Raises NodeImagesError, SigningError."""
+    archives, new_key = _signing.verify(seal, check_mode=check_mode)
+    verify_archives(as_listed(images, archives))
+    return new_key
+
+
+def verify_archives(images: t.Iterable[Image]) -> None:
+    """Raise NodeImagesError unless every archive has the checksum that was given."""
+    faults = [fault for fault in _concurrently(_fault, list(images)) if fault]
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise NodeImagesError(
+            f"{faults[0]}{more}. Remove the file and run site.yml (`make up`): it is made or copied again."
+        )
+
+
+def _fault(image: Image) -> str:
     digest = hashlib.sha256()
     with pathlib.Path(image.archive).open("rb") as archive:
         while chunk := archive.read(1 << 20):
             digest.update(chunk)
-    if image.sha256 not in ("", digest.hexdigest()):
-        raise NodeImagesError(
-            f"{image.archive} was changed: its sha256 is {digest.hexdigest()}, not {image.sha256}."
-            f" {image.name} was not imported. Remove the file and make it again."
-        )
+    if image.sha256 in ("", digest.hexdigest()):
+        return ""
+    return f"{image.archive} was changed: its sha256 is {digest.hexdigest()}, not {image.sha256}"
 
 
 class Ctr:
@@ -191,8 +230,7 @@ class Ctr:
         return stored
 
     def load(self, image: Image, *, pinned: bool) -> None:
-        """Verify and import the archive of an image."""
-        verify_archive(image)
+        """Import the archive of an image."""
         labels = ["--label", "=".join(PIN)] if pinned else []
         self._run("images", "import", *labels, image.archive)
 
@@ -201,17 +239,39 @@ class Ctr:
         self._run("images", "label", name, f"{PIN[0]}={PIN[1] if pinned else ''}")
 
 
-def ensure_images(ctr: Ctr, wanted: t.Iterable[Image], *, pinned: bool, supersede: bool, check_mode: bool) -> Plan:
+def ensure_images(
+    ctr: Ctr,
+    wanted: t.Iterable[Image],
+    *,
+    pinned: bool,
+    supersede: bool,
+    check_mode: bool,
+    seal: Seal | None = None,
+) -> Plan:
     """Give a node the images it lacks and return what that took, or would take; raises NodeImagesError.
 
-    In check mode containerd may be yet to come.
+    With a seal nothing is imported that its list, once verified, does not have. In check mode containerd may be yet to
+    come.
     """
-    images = [read_archive(image) if has_archive(image) else image for image in wanted]
-    stored = ctr.images(image.name for image in images) if ctr.running or not check_mode else {}
-    plan = make_plan(images, stored, pinned=pinned, supersede=supersede)
+    try:
+        images, new_key = _verified(wanted, seal, check_mode=check_mode)
+        stored = ctr.images(image.name for image in images) if ctr.running or not check_mode else {}
+        plan = make_plan(images, stored, pinned=pinned, supersede=supersede)
+        if not check_mode:
+            _refuse(plan.missing)
+    except (NodeImagesError, _signing.SigningError) as error:
+        raise NodeImagesError(f"No image was imported. {error}") from error
     if not check_mode:
         _carry_out(ctr, plan, pinned=pinned)
-    return plan
+    return dataclasses.replace(plan, new_key=new_key)
+
+
+def _verified(wanted: t.Iterable[Image], seal: Seal | None, *, check_mode: bool) -> tuple[list[Image], bool]:
+    """Return the images by their verified list, or else by their archives, and whether its key is new."""
+    if not seal:
+        return [read_archive(image) if has_archive(image) else image for image in wanted], False
+    archives, new_key = _signing.verify(seal, check_mode=check_mode)
+    return as_listed(wanted, archives), new_key
 
 
 def has_archive(image: Image) -> bool:
@@ -219,10 +279,14 @@ def has_archive(image: Image) -> bool:
     return bool(image.archive) and pathlib.Path(image.archive).is_file()
 
 
-def _carry_out(ctr: Ctr, plan: Plan, *, pinned: bool) -> None:
-    lost = [image.name for image in plan.missing if not has_archive(image)]
-    if lost:
+def _refuse(missing: list[Image]) -> None:
+    """Raise NodeImagesError where an archive is not there or was changed: before the first import."""
+    if lost := [image.name for image in missing if not has_archive(image)]:
         raise NodeImagesError(f"This node lacks {', '.join(lost)} and has no archive of it. Copy the archive first.")
+    verify_archives(missing)
+
+
+def _carry_out(ctr: Ctr, plan: Plan, *, pinned: bool) -> None:
     _concurrently(lambda image: ctr.load(image, pinned=pinned), plan.missing)
     for name in plan.pin:
         ctr.pin(name, pinned=True)
@@ -230,6 +294,6 @@ def _carry_out(ctr: Ctr, plan: Plan, *, pinned: bool) -> None:
         ctr.pin(name, pinned=False)
 
 
-def _concurrently(work: t.Callable[[Image], None], images: list[Image]) -> None:
+def _concurrently(work: t.Callable[[Image], _T], images: list[Image]) -> list[_T]:
     with ThreadPoolExecutor(max_workers=_PARALLEL_IMPORTS) as pool:
-        list(pool.map(work, images))
+        return list(pool.map(work, images))

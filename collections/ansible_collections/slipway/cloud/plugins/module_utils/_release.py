@@ -69,7 +69,8 @@ def release_inputs(files: Sequence[ReleaseFile], *, version: str, arch: str) -> 
 def fetch_programs(file: ReleaseFile, *, version: str, arch: str, work: Path) -> list[Path]:
     """Download a file into ``work``, verify it, and return its programs; what is not as expected is removed."""
     url = file.url.format(version=version, arch=arch)
-    expected = file.pinned(version, arch) or _published(file.checksum_url.format(version=version, arch=arch))
+    checksum_url = file.checksum_url.format(version=version, arch=arch)
+    expected = file.pinned(version, arch) or _published(checksum_url, of=url.rpartition("/")[2])
     download = work / "download"
     try:
         actual = _download(url, download)
@@ -83,10 +84,12 @@ def fetch_programs(file: ReleaseFile, *, version: str, arch: str, work: Path) ->
         download.unlink(missing_ok=True)
 
 
-def _published(url: str) -> str:
-    """Return the hash that is published beside a release."""
+def _published(url: str, *, of: str) -> str:
+    """Return the hash that is published beside a release: of the file of that name, where it tells those of many."""
     with _open(url) as response:
-        found = _SHA256.search(response.read(4096).decode(errors="replace"))
+        lines = response.read(1 << 16).decode(errors="replace").splitlines()
+    named = [line for line in lines if line.split()[-1:] in ([of], [f"*{of}"])]
+    found = _SHA256.search("\n".join(named or lines))
     if not found:
         raise ReleaseError(f"{url} holds no sha256: check the version in bundle_versions.")
     return found.group()

@@ -19,6 +19,11 @@ CONNECTION: Spec = {
     "impersonate_groups": {"type": "list", "elements": "str", "default": []},
 }
 
+SECRETS: dict[str, Spec] = {
+    "namespace": {"namespace": {"type": "str", "required": True}},
+    "name": {"name": {"type": "str", "required": True}},
+}
+
 TOLD: Spec = {"progress": {"type": "bool", "default": True}, "events_path": {"type": "path"}}
 
 WAIT: Spec = {

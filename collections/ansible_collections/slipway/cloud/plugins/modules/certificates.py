@@ -17,12 +17,7 @@ description:
     cannot be read, and when another authority signed it.
   - A new authority has a new key. The one before it stays in C(ca.crt) until it ends, and signs the new one, so that
     those who have read their Secret at different times accept each other.
-  - A Secret of such a name that is not ours is not touched.
 options:
-  namespace:
-    description: Where the Secrets are.
-    type: str
-    required: true
   days:
     description: Life of what is made. A certificate ends no later than its authority.
     type: float
@@ -82,6 +77,8 @@ options:
         choices: [server, client]
         default: [server, client]
 extends_documentation_fragment:
+  - slipway.cloud.secrets
+  - slipway.cloud.secrets.namespace
   - slipway.cloud.connection
   - slipway.cloud.attributes
   - slipway.cloud.attributes.action_group

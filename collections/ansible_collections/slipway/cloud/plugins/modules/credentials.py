@@ -12,16 +12,8 @@ version_added: 1.0.0
 short_description: Keep credentials in a Secret
 description:
   - Of each value, what is given wins; else what the Secret holds already; else it is made up, and is nowhere but there.
-  - A Secret that holds all of it may be anybody's. One that is not ours is never written.
+  - A Secret that holds all of it may be anybody's.
 options:
-  namespace:
-    description: Where the Secret is.
-    type: str
-    required: true
-  name:
-    description: Name of the Secret.
-    type: str
-    required: true
   values:
     description: The values by their key in the Secret. An empty one is kept as it is there, or made up.
     type: dict
@@ -54,14 +46,13 @@ options:
         type: raw
         required: true
 extends_documentation_fragment:
+  - slipway.cloud.secrets
+  - slipway.cloud.secrets.namespace
+  - slipway.cloud.secrets.name
   - slipway.cloud.connection
   - slipway.cloud.attributes
   - slipway.cloud.attributes.action_group
   - slipway.cloud.attributes.controller
-attributes:
-  diff_mode:
-    support: none
-    description: It would show the values.
 """
 
 EXAMPLES = r"""

@@ -12,9 +12,13 @@ short_description: Import and pin image archives that a node's containerd lacks
 description:
   - Gives a node images without a registry, and protects them from the kubelet's garbage collection.
   - An image is there if containerd has its name with that configuration, complete and unpacked.
+  - With O(signed) it imports only what a signed list has, and nothing at all where that list or an archive was changed.
   - Runs on the node. In check mode it tells what the node lacks, so that only these archives need to be copied to it.
 requirements:
   - containerd 2.x and its C(ctr) on the node
+  - cosign on the node, with O(signed)
+extends_documentation_fragment:
+  - slipway.cloud.signed
 options:
   images:
     description: The images the node shall have.
@@ -75,6 +79,13 @@ attributes:
 """
 
 EXAMPLES = r"""
+- name: Import what the signed list of the build machine has
+  slipway.cloud.node_images:
+    images:
+      - name: registry.k8s.io/pause:3.10.2
+        archive: /opt/slipway/bundle/images/pause-3.10.2.tar
+    signed: "{{ hostvars['localhost']['bundle_signed'] }}"
+
 - name: Import what a mounted directory holds
   slipway.cloud.node_images:
     images:
@@ -123,6 +134,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._node_images import Ctr, Image, NodeImagesError, Plan, ensure_images, has_archive
+from ..module_utils._signing import SEAL_SPEC, seal_of
 
 _SPEC: dict[str, t.Any] = {
     "images": {
@@ -142,6 +154,7 @@ _SPEC: dict[str, t.Any] = {
     "ctr": {"type": "path", "default": "ctr"},
     "address": {"type": "path", "default": "/run/containerd/containerd.sock"},
     "containerd_namespace": {"type": "str", "default": "k8s.io"},
+    **SEAL_SPEC,
 }
 
 
@@ -155,7 +168,8 @@ def image_of(options: dict[str, str | None], directory: Path) -> Image:
 def result_of(plan: Plan) -> dict[str, t.Any]:
     """Return the module's result."""
     missing = [image.name for image in plan.missing]
-    actions = {"import": missing, "pin": plan.pin, "unpin": plan.unpin}
+    keys = ["the key of the signed list"] if plan.new_key else []
+    actions = {"trust": keys, "import": missing, "pin": plan.pin, "unpin": plan.unpin}
     return {
         "changed": plan.changed,
         "missing": missing,
@@ -176,7 +190,8 @@ def main() -> t.NoReturn:
     wanted = [image_of(image, Path(options["directory"])) for image in options["images"]]
     same = {name: options[name] for name in ("pinned", "supersede")}
     try:
-        plan = ensure_images(ctr, wanted, check_mode=module.check_mode, **same)
+        seal = seal_of(options, check_mode=module.check_mode)
+        plan = ensure_images(ctr, wanted, check_mode=module.check_mode, seal=seal, **same)
     except NodeImagesError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result_of(plan))

@@ -12,17 +12,13 @@ version_added: 1.0.0
 short_description: Let the pods of namespaces pull from a private registry
 description:
   - Puts the login into a Secret in each namespace, and has a ServiceAccount there name it.
-  - Other pull secrets of the ServiceAccount stay. A Secret of that name that is not ours is not touched.
+  - Other pull secrets of the ServiceAccount stay.
 options:
   state:
     description: V(absent) removes the Secret and its mention.
     type: str
     choices: [present, absent]
     default: present
-  name:
-    description: Name of the Secret.
-    type: str
-    required: true
   namespaces:
     description: Where.
     type: list
@@ -39,17 +35,15 @@ options:
     description: Who may pull.
     type: str
   password:
-    description: The password, or token, of O(username). It is in no result and in no message.
+    description: The password, or token, of O(username).
     type: str
 extends_documentation_fragment:
+  - slipway.cloud.secrets
+  - slipway.cloud.secrets.name
   - slipway.cloud.connection
   - slipway.cloud.attributes
   - slipway.cloud.attributes.action_group
   - slipway.cloud.attributes.controller
-attributes:
-  diff_mode:
-    support: none
-    description: It would show the password.
 """
 
 EXAMPLES = r"""

@@ -31,6 +31,14 @@ def read(client: Client, resource: Resource, namespace: str | None, name: str) -
         return None
 
 
+def read_ours(client: Client, resource: Resource, namespace: str | None, name: str) -> Object | None:
+    """Return an object that this project made, None if there is none of that name. :raises NotOursError:"""
+    found = read(client, resource, namespace, name)
+    if found and not is_ours(found):
+        raise not_ours(found)
+    return found
+
+
 def apply(
     client: Client,
     resource: Resource,

@@ -9,6 +9,7 @@ import io
 import json
 import tarfile
 import typing as t
+from dataclasses import replace
 
 import pytest
 
@@ -19,13 +20,15 @@ from ansible_collections.slipway.cloud.plugins.module_utils._node_images import 
     NodeImagesError,
     Plan,
     Stored,
+    as_listed,
     ensure_images,
     make_plan,
     parse_images,
     read_archive,
     repository,
-    verify_archive,
+    verify_archives,
 )
+from ansible_collections.slipway.cloud.plugins.module_utils._signing import Archive
 
 if t.TYPE_CHECKING:
     import pathlib
@@ -131,13 +134,37 @@ def test_file_that_is_no_archive(tmp_path: pathlib.Path) -> None:
 
 
 def test_one_flipped_bit_is_refused(tmp_path: pathlib.Path) -> None:
-    path = tmp_path / "app.tar"
-    path.write_bytes(b"image")
-    image = Image(name="a.test/app:v1", archive=str(path), sha256=hashlib.sha256(b"image").hexdigest())
-    verify_archive(image)
-    path.write_bytes(b"imagf")
-    with pytest.raises(NodeImagesError, match="was changed"):
-        verify_archive(image)
+    paths = [tmp_path / f"{name}.tar" for name in ("app", "other", "third")]
+    for path in paths:
+        path.write_bytes(b"image")
+    sha256 = hashlib.sha256(b"image").hexdigest()
+    images = [Image(name=f"a.test/{path.stem}:v1", archive=str(path), sha256=sha256) for path in paths]
+    verify_archives(images)
+    for path in paths[1:]:
+        path.write_bytes(b"imagf")
+    with pytest.raises(NodeImagesError, match=rf"other.tar was changed: .*, not {sha256} \(and 1 more\). Remove"):
+        verify_archives(images)
+
+
+LISTED = {APP.name: Archive(file="app.tar", sha256="a" * 64, digest=ID)}
+
+
+@pytest.mark.parametrize("image", [APP, Image(name=APP.name, archive=APP.archive), replace(APP, sha256="a" * 64)])
+def test_image_is_as_its_list_has_it(image: Image) -> None:
+    assert as_listed([image], LISTED) == [replace(APP, sha256="a" * 64)]
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (Image(name="a.test/other:v1"), r"a.test/other:v1 is not in the signed list of image archives. Run site\.yml"),
+        (replace(APP, sha256="b" * 64), "a.test/app:v2 has the sha256 aa.*, not bb.* as asked for"),
+        (replace(APP, digest="sha256:0"), "a.test/app:v2 has the ID sha256:cc.*, not sha256:0 as asked for"),
+    ],
+)
+def test_image_that_is_not_as_its_list_has_it(image: Image, message: str) -> None:
+    with pytest.raises(NodeImagesError, match=message):
+        as_listed([image], LISTED)
 
 
 def _fake_ctr(path: pathlib.Path, script: str) -> Ctr:

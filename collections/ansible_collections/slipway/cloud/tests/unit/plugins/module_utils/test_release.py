@@ -120,7 +120,7 @@ def test_one_flipped_byte_is_refused(root: Path, url: str, work: Path) -> None:
     assert list(work.iterdir()) == []
 
 
-@pytest.mark.parametrize("line", ["{}", "{}  tool\n", "{} *tool\n"])
+@pytest.mark.parametrize("line", ["{}", "{}  tool\n", "{} *tool\n", f"{'0' * 64}  other-tool\n\n{{}}  tool\n"])
 def test_published_hash_where_none_is_pinned(root: Path, url: str, work: Path, line: str) -> None:
     serve(root, "tool", PROGRAM)
     serve(root, "tool.sha256", line.format(sha256(PROGRAM)).encode())

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, Slipway contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Logs as lines of JSON on stdout: time, level, logger, message, and the fields that a record is given by ``extra``."""
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; what is no JSON becomes its str()."""
         line = {
-            "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
+            "time": dt.datetime.fromtimestamp(record.created, dt.timezone.utc).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -34,15 +37,18 @@ class JsonFormatter(logging.Formatter):
         return _encoded(line)
 
 
-def configure(stream: t.TextIO | None = None) -> None:
-    """Have everything that is logged, warned of or not caught in this process written so."""
+def configure(stream: t.TextIO | None = None, *, noisy: t.Iterable[str] = ()) -> None:
+    """Have everything that is logged, warned of or not caught in this process written so.
+
+    :param noisy: loggers that tell each connection that broke, which whoever had it tells better: only their errors
+        are written.
+    """
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-    # These tell each connection that broke, which whoever had it tells better.
-    for noisy in ("urllib3", "botocore", "boto3", "s3transfer", "kubernetes"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    for name in noisy:
+        logging.getLogger(name).setLevel(logging.ERROR)
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # not told, so not to be found out
     logging.raiseExceptions = False  # a reader of stdout that went away is nothing to tell on stderr
     sys.excepthook = _uncaught

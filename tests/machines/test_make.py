@@ -20,7 +20,7 @@ from tests.support.traces import left_behind, traces
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VM_SET = "k"
+VM_SET, NEIGHBOURS = "k", "y"
 OTHER_SETS = rf"slipway-(?!{VM_SET}\b)|(?<!{VM_SET}-)node\d"
 
 
@@ -32,22 +32,32 @@ def other_machines() -> set[str]:
 
 @dataclass(frozen=True)
 class Story:
-    """What was there before, and the `make up` that followed a killed one."""
+    """A VM beside it, what was there before, and the `make up` that followed a killed one."""
 
     make: Make
+    neighbour: str
     before: dict[str, set[str]]
     up: Run
 
 
 @pytest.fixture(scope="module")
-def story(seed: int) -> Iterator[Story]:
+def neighbour() -> Iterator[str]:
+    """A running VM of another set."""
+    machines = Kubernetes(NEIGHBOURS)
+    machines.machines(vm_workers=0)
+    yield machines.control_plane
+    machines.machines(vm_workers=0, vm_state="absent")
+
+
+@pytest.fixture(scope="module")
+def story(seed: int, neighbour: str) -> Iterator[Story]:
     """Start from nothing, kill one run of `make up` at a random moment, then run it to its end."""
     make = Make(VM_SET)
     succeed(make.down())
     before = traces(ignore=OTHER_SETS)
     print(make.up_killed_at(random.Random(seed).random()))
     try:
-        yield Story(make, before, make.up())
+        yield Story(make, neighbour, before, make.up())
     finally:
         make.down()
 
@@ -122,6 +132,7 @@ def test_remove_takes_packages_along(node: Machine) -> None:
 
 def test_down_leaves_nothing_and_others_alone(story: Story) -> None:
     others = other_machines()
+    assert any(story.neighbour in line for line in others)
     succeed(story.make.down())
     assert story.make.processes.alive() == {}
     assert left_behind(story.before, traces(ignore=OTHER_SETS)) == {}
