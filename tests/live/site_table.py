@@ -53,6 +53,11 @@ ROWS = (
     ),
     Row("namespaces", "auth can-i create deployments.apps -n {namespace}", "yes"),
     Row("admission", "get validatingadmissionpolicies --selector=app.kubernetes.io/part-of=slipway --output=name", ""),
+    Row(
+        "network_policies",
+        "-n slipway get networkpolicies --output=jsonpath={.items[*].metadata.name}",
+        "driver( nginx-pool)?( object-store)?( publisher)? slipway-default-deny worker",
+    ),
     Row("addons", f"get storageclass --output=jsonpath='{DEFAULT_CLASS}'", "local-path"),
     Row("addons", f"-n metallb-system get deployment controller {READY}", ALL),
     Row("addons", f"-n metallb-system get daemonset speaker {ON_EVERY_NODE}", ALL),
