@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,6 +81,11 @@ def refusal(api: ApiServer, namespace: str, image: str, *, init: str = "") -> st
     return ""
 
 
+def not_let_in(api: ApiServer, namespace: str) -> bool:
+    """Whether an image that nobody lists is refused there."""
+    return refusal(api, namespace, "evil.test/app:v1") != ""
+
+
 @pytest.mark.usefixtures("admin")
 @pytest.mark.parametrize(
     "image",
@@ -131,7 +137,7 @@ def test_clusters_choose_their_images_until_there_is_a_list(api: ApiServer, admi
 
 
 def test_where_clusters_share_a_namespace_they_choose_too(api: ApiServer, admin: Path, tmp_path: Path) -> None:
-    shared = {"admission_cluster_namespaces": [OURS]}
+    shared: dict[str, Any] = {"admission_cluster_namespaces": [OURS]}
     play(admin, tmp_path, **shared)  # any image: no policy
     eventually(lambda: refusal(api, OURS, "any.test/app:v1") == "", within=30, what="the end of the policy")
     play(admin, tmp_path, **shared, admission_cluster_images=["registry.test/team/app"])
@@ -143,21 +149,19 @@ def test_where_clusters_share_a_namespace_they_choose_too(api: ApiServer, admin:
 
 
 def test_namespaces_and_images_follow_the_other_roles(api: ApiServer, admin: Path, tmp_path: Path) -> None:
-    names = {f"{role}_namespace": f"admission-{role.partition('_')[0]}" for role in FOLLOWED}
-    others = {
+    names: dict[str, Any] = {f"{role}_namespace": f"admission-{role.partition('_')[0]}" for role in FOLLOWED}
+    others: dict[str, Any] = {
         "object_store_image": f"registry.test:5000/store:v1{DIGEST}",
         "counter_image": "registry.test/app",
         "worker_namespaces": [CLUSTERS],
     }
     # The default: what the fixture gives in its place is left out.
-    given = {"admission_namespaces": None, "admission_cluster_namespaces": None}
+    given: dict[str, Any] = {"admission_namespaces": None, "admission_cluster_namespaces": None}
     for name in names.values():
         api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     play(admin, tmp_path, **names, **others, **given)
     for name in names.values():
-        eventually(
-            lambda name=name: refusal(api, name, "evil.test/app:v1") != "", within=30, what=f"the policy of {name}"
-        )
+        eventually(partial(not_let_in, api, name), within=30, what=f"the policy of {name}")
         assert refusal(api, name, "registry.test:5000/store:v2") == ""
         assert refusal(api, name, "registry.test/app:v1") == ""
         assert refusal(api, name, "registry.test/store:v1") != ""

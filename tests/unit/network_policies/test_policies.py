@@ -74,7 +74,8 @@ def _pod_labels(pod: Pod) -> dict[str, str]:
 
 
 def _selects(selector: Document, labels: dict[str, str]) -> bool:
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    chosen: dict[str, str] = selector.get("matchLabels", {})
+    return chosen.items() <= labels.items()
 
 
 WORKER, DRIVER, STORE = ("slipway", "worker"), ("slipway", "driver"), ("slipway", "object-store")
