@@ -18,7 +18,8 @@ NEXT_BIN = CACHE / "venv-next/bin"  # the newest ansible-core, made by `make` wh
 AT_ONCE = 2
 MODULES = "collections/ansible_collections/slipway/cloud/plugins/modules"
 ON_NODES = (
-    *(f"{MODULES}/{name}.py" for name in ("footprint", "host_facts", "iptables_chains", "minikube", "node_images")),
+    *(f"{MODULES}/{name}.py" for name in ("footprint", "host_facts", "image_archives", "iptables_chains", "minikube")),
+    f"{MODULES}/node_images.py",
     "roles/kubeadm/files/csr_approver.py",
 )
 

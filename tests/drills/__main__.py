@@ -11,6 +11,7 @@ from tests.drills import (
     argo,
     causes,
     histories,
+    ingress,
     kill_up,
     leader,
     listing_freshness,
@@ -43,6 +44,7 @@ DRILLS = {
     "stores-down": stores_down,
     "leader": leader,
     "nodes": nodes,
+    "ingress": ingress,
 }
 
 

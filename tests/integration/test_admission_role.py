@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ OURS = "admission-ours"
 CLUSTERS = "admission-clusters"
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 DIGEST = f"@sha256:{'0' * 64}"
+FOLLOWED = ("worker", "object_store", "publisher", "nginx_pool", "redis", "counter")
 
 
 def play(kubeconfig: Path, home: Path, *flags: str, part: str = "main", **variables: Any) -> Run:
@@ -48,6 +50,7 @@ def play(kubeconfig: Path, home: Path, *flags: str, part: str = "main", **variab
         "admission_cluster_namespaces": [CLUSTERS],
         **variables,
     }
+    given = {name: value for name, value in given.items() if value is not None}
     command = [str(VENV_BIN / "ansible-playbook"), "-i", "inventories/existing", str(path), *flags]
     return succeed(run([*command, f"--extra-vars={json.dumps(given)}"], timeout=120))
 
@@ -77,6 +80,11 @@ def refusal(api: ApiServer, namespace: str, image: str, *, init: str = "") -> st
     return ""
 
 
+def not_let_in(api: ApiServer, namespace: str) -> bool:
+    """Whether an image that nobody lists is refused there."""
+    return refusal(api, namespace, "evil.test/app:v1") != ""
+
+
 @pytest.mark.usefixtures("admin")
 @pytest.mark.parametrize(
     "image",
@@ -85,6 +93,8 @@ def refusal(api: ApiServer, namespace: str, image: str, *, init: str = "") -> st
         "slipway.local/nginx-pool:0123456789ab",
         f"slipway.local/publisher{DIGEST}",
         f"ghcr.io/versity/versitygw:v1.8.0{DIGEST}",
+        "slipway.local/redis:0123456789ab",
+        "slipway.local/counter:0123456789ab",
     ],
 )
 def test_listed_images_are_let_in(api: ApiServer, image: str) -> None:
@@ -123,6 +133,39 @@ def test_clusters_choose_their_images_until_there_is_a_list(api: ApiServer, admi
     assert refusal(api, CLUSTERS, "registry.test/team/app:v1") == ""
     play(admin, tmp_path)  # the list is empty again: its policy goes
     eventually(lambda: refusal(api, CLUSTERS, "any.test/app:v1") == "", within=30, what="the end of the policy")
+
+
+def test_where_clusters_share_a_namespace_they_choose_too(api: ApiServer, admin: Path, tmp_path: Path) -> None:
+    shared: dict[str, Any] = {"admission_cluster_namespaces": [OURS]}
+    play(admin, tmp_path, **shared)  # any image: no policy
+    eventually(lambda: refusal(api, OURS, "any.test/app:v1") == "", within=30, what="the end of the policy")
+    play(admin, tmp_path, **shared, admission_cluster_images=["registry.test/team/app"])
+    eventually(lambda: refusal(api, OURS, "any.test/app:v1") != "", within=30, what="the policy of both")
+    assert refusal(api, OURS, "registry.test/team/app:v1") == ""
+    assert refusal(api, OURS, "slipway.local/worker:v1") == ""
+    play(admin, tmp_path)
+    eventually(lambda: refusal(api, OURS, "registry.test/team/app:v1") != "", within=30, what="our own list")
+
+
+def test_namespaces_and_images_follow_the_other_roles(api: ApiServer, admin: Path, tmp_path: Path) -> None:
+    names: dict[str, Any] = {f"{role}_namespace": f"admission-{role.partition('_')[0]}" for role in FOLLOWED}
+    others: dict[str, Any] = {
+        "object_store_image": f"registry.test:5000/store:v1{DIGEST}",
+        "counter_image": "registry.test/app",
+        "worker_namespaces": [CLUSTERS],
+    }
+    # The default: what the fixture gives in its place is left out.
+    given: dict[str, Any] = {"admission_namespaces": None, "admission_cluster_namespaces": None}
+    for name in names.values():
+        api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    play(admin, tmp_path, **names, **others, **given)
+    for name in names.values():
+        eventually(partial(not_let_in, api, name), within=30, what=f"the policy of {name}")
+        assert refusal(api, name, "registry.test:5000/store:v2") == ""
+        assert refusal(api, name, "registry.test/app:v1") == ""
+        assert refusal(api, name, "registry.test/store:v1") != ""
+    play(admin, tmp_path, part="remove", **names, **others, **given)
+    play(admin, tmp_path)
 
 
 def test_a_second_run_changes_nothing(admin: Path, tmp_path: Path) -> None:

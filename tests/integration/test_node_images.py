@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
 import platform
 import shutil
 import stat
@@ -402,10 +403,11 @@ class Site:
             "cosign": machine.cosign,
             "trusted_key": str(machine.home / "node/images.pub"),
         }
+        verifying = {name: options[name] for name in ("cosign", "trusted_key")}
         self._play = {
             "hosts": "localhost",
             "gather_facts": False,
-            "module_defaults": {"slipway.cloud.node_images": options},
+            "module_defaults": {"slipway.cloud.node_images": options, "slipway.cloud.image_archives": verifying},
         }
 
     def run(self, *steps: tuple[str, str], **variables: Any) -> Run:
@@ -418,9 +420,15 @@ class Site:
         inventory.write_text(json.dumps({"builder": {"hosts": hosts}, "kubeadm": {"hosts": {"localhost": {}}}}))
         given = json.dumps({**self.variables, **variables})
         command = [str(VENV_BIN / "ansible-playbook"), "-i", str(inventory), str(play), "-e", given]
-        return run(command, env={"XDG_CACHE_HOME": str(self.machine.home)}, timeout=120)
+        path = f"{self.machine.home / 'path'}:{os.environ['PATH']}"
+        return run(command, env={"XDG_CACHE_HOME": str(self.machine.home), "PATH": path}, timeout=120)
 
 
+# Says that no image is there, and notes what it is to load.
+MINIKUBE = """\
+#!/bin/sh
+if [ "$*" != "image ls --format=short" ]; then echo "$@" >> "$(dirname "$0")/calls"; fi
+"""
 BUILDER = (("bundle", "sign"), ("images", "sign"))
 NODE = (("host", "images"), ("images", "import"))
 
@@ -449,3 +457,29 @@ def test_roles_sign_and_verify(ctr: Ctr, address: Path, machine: BuildMachine) -
     foreign = site.run(*BUILDER, *NODE, bundle_keys_dir=str(machine.home / "foreign"))
     assert foreign.code != 0
     assert "but this node trusts" in foreign.output
+
+
+def test_minikube_loads_what_was_verified(address: Path, machine: BuildMachine) -> None:
+    """Where Kubernetes runs in a container of docker; what stands in for minikube only notes its arguments."""
+    site = Site(machine, address)
+    (machine.home / "path").mkdir()
+    minikube = machine.home / "path/minikube"
+    minikube.write_text(MINIKUBE)
+    minikube.chmod(0o755)
+    node = {"minikube_user": "root", "images_node_dir": str(machine.home / "node")}
+    steps = (("images", "sign"), ("images", "load"))
+    image = machine.images[1]
+
+    flip(image.archive)
+    tampered = site.run(*steps, **node)
+    assert tampered.code != 0
+    assert "No image was imported. " in tampered.output
+    assert f"{Path(image.archive).name} was changed: its sha256 is" in tampered.output
+    assert not (machine.home / "path/calls").exists()
+
+    flip(image.archive)
+    loaded = site.run(*steps, **node)
+    assert loaded.code == 0, loaded.output
+    assert (
+        machine.home / "path/calls"
+    ).read_text() == f"image load {machine.home / 'node'}/{Path(image.archive).name}\n"

@@ -57,6 +57,11 @@ ROWS = (
         "get validatingadmissionpolicies --selector=app.kubernetes.io/managed-by=slipway --output=name",
         r"(validatingadmissionpolicy\S+\s*)+",
     ),
+    Row(
+        "network_policies",
+        "-n slipway get networkpolicies --output=jsonpath={.items[*].metadata.name}",
+        "driver nginx-pool object-store publisher slipway-default-deny worker",
+    ),
     Row("addons", f"get storageclass --output=jsonpath='{DEFAULT_CLASS}'", "local-path"),
     Row("addons", f"-n metallb-system get deployment controller {READY}", ALL),
     Row("addons", f"-n metallb-system get daemonset speaker {ON_EVERY_NODE}", ALL),

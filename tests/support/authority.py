@@ -59,6 +59,10 @@ class Authority:
         """Have a directory with the certificate of a client of this name; return it."""
         return self._issue(home, name, ExtendedKeyUsageOID.CLIENT_AUTH, [x509.DNSName(name)], life)
 
+    def host(self, home: Path, name: str, *, life: dt.timedelta = DAY) -> Path:
+        """Have a directory with the certificate of a web server of this name; return it."""
+        return self._issue(home, name, ExtendedKeyUsageOID.SERVER_AUTH, [x509.DNSName(name)], life)
+
     def _issue(
         self, home: Path, name: str, usage: x509.ObjectIdentifier, names: list[x509.GeneralName], life: dt.timedelta
     ) -> Path:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from ansible.plugins.filter import core, mathstuff
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from ansible.plugins.filter import core, mathstuff, urlsplit
+from ansible.plugins.test import core as tests
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, meta
 from kubernetes_validate import utils as schemas
 
 from ansible_collections.slipway.cloud.plugins.filter.store_targets import store_targets
@@ -18,27 +18,86 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Document = dict[str, Any]
-FILTERS = ("b64encode", "combine", "difference", "hash", "regex_replace", "ternary", "to_json")
+FILTERS = (
+    "b64encode",
+    "combine",
+    "difference",
+    "from_yaml",
+    "from_yaml_all",
+    "hash",
+    "regex_replace",
+    "ternary",
+    "to_json",
+    "union",
+    "unique",
+    "urlsplit",
+    "zip",
+)
+
+
+class Variables:
+    """Variables, with the templates in them filled in when they are asked for."""
+
+    def __init__(self, environment: Environment, given: dict[str, Any]) -> None:
+        self._environment = environment
+        self._given = {**given, "lookup": self._lookup}
+        self._known: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._known:
+            self._known[name] = self._expanded(self._given[name])
+        return self._known[name]
+
+    def render(self, name: str) -> str:
+        """The text of a template file."""
+        assert self._environment.loader
+        source = self._environment.loader.get_source(self._environment, name)[0]
+        return self._environment.get_template(name).render(self._used_by(source))
+
+    def _used_by(self, text: str) -> dict[str, Any]:
+        names = meta.find_undeclared_variables(self._environment.parse(text))
+        return {name: self[name] for name in names if name in self._given}
+
+    def _expanded(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._expanded(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._expanded(each) for each in value]
+        if not isinstance(value, str) or "{{" not in value:
+            return value
+        used = self._used_by(value)
+        if alone := re.fullmatch(r"\{\{((?:(?!\}\}).)*)\}\}", value.strip(), re.DOTALL):
+            found = self._environment.compile_expression(alone[1].strip(), undefined_to_none=False)(**used)
+        else:
+            found = self._environment.from_string(value).render(used)
+        return self._expanded(found) if found != value else found
+
+    def _lookup(self, plugin: str, name: str, **_: Any) -> str:
+        """Ansible's lookups of files and templates; a page of its own stands for the text of a file."""
+        return self.render(name) if plugin.endswith("template") else "the page"
 
 
 def render(role: str, *names: str, **variables: Any) -> list[Document]:
     """The documents of templates of a role with these variables beside its defaults."""
-    environment, given = _environment(role, variables)
-    texts = [environment.get_template(f"{name}.yaml.j2").render(given) for name in names]
+    given = _variables(role, variables)
+    texts = [given.render(f"{name}.yaml.j2") for name in names]
     return [document for text in texts for document in yaml.safe_load_all(text) if document]
 
 
 def variable(role: str, name: str, **variables: Any) -> Any:
     """A variable of a role, with these beside its defaults."""
-    return _environment(role, variables)[1][name]
+    return _variables(role, variables)[name]
 
 
-def _environment(role: str, variables: dict[str, Any]) -> tuple[Environment, dict[str, Any]]:
+def _variables(role: str, variables: dict[str, Any]) -> Variables:
     home = CHECKOUT / "roles" / role
     environment = Environment(loader=FileSystemLoader(home / "templates"), trim_blocks=True, undefined=StrictUndefined)
-    known = {**core.FilterModule().filters(), **mathstuff.FilterModule().filters()}
+    known = {
+        name: each for plugins in (core, mathstuff, urlsplit) for name, each in plugins.FilterModule().filters().items()
+    }
     environment.filters.update({name: known[name] for name in FILTERS} | {"slipway.cloud.store_targets": store_targets})
-    given: dict[str, Any] = {
+    environment.tests["match"] = tests.TestModule().tests()["match"]
+    given = {
         **defaults(role),
         **yaml.safe_load((home / "vars/main.yml").read_text()),
         "groups": {"builder": ["localhost"]},
@@ -46,10 +105,7 @@ def _environment(role: str, variables: dict[str, Any]) -> tuple[Environment, dic
         "role_path": str(home),
         **variables,
     }
-    given["lookup"] = partial(_lookup, environment, given)
-    while (resolved := expanded(given, given, environment)) != given:
-        given.update(resolved)
-    return environment, given
+    return Variables(environment, given)
 
 
 def image(role: str) -> str:
@@ -61,24 +117,6 @@ def defaults(role: str) -> dict[str, Any]:
     """The variables of a role with their defaults."""
     found: dict[str, Any] = yaml.safe_load((CHECKOUT / "roles" / role / "defaults/main.yml").read_text())
     return found
-
-
-def expanded(value: Any, variables: dict[str, Any], environment: Environment) -> Any:
-    """A variable with the templates in it filled in, as far as these variables are."""
-    if isinstance(value, dict):
-        return {key: expanded(each, variables, environment) for key, each in value.items()}
-    if isinstance(value, list):
-        return [expanded(each, variables, environment) for each in value]
-    if not isinstance(value, str) or "{{" not in value:
-        return value
-    if alone := re.fullmatch(r"\{\{((?:(?!\}\}).)*)\}\}", value.strip(), re.DOTALL):
-        return environment.compile_expression(alone[1].strip(), undefined_to_none=False)(**variables)
-    return environment.from_string(value).render(variables)
-
-
-def _lookup(environment: Environment, given: dict[str, Any], plugin: str, name: str, **_: Any) -> str:
-    """Ansible's lookups of files and templates; a page of its own stands for the text of a file."""
-    return environment.get_template(name).render(given) if plugin.endswith("template") else "the page"
 
 
 def of(kind: str, documents: Sequence[Document]) -> Document:

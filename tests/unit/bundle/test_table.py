@@ -33,6 +33,7 @@ MODULES = {
     "kwok": "sigs.k8s.io/kwok",
     "distribution": "github.com/distribution/distribution/v3",
     "argo-rollouts": "github.com/argoproj/argo-rollouts",
+    "traefik": "github.com/traefik/traefik/v3",
 }
 
 
@@ -71,6 +72,7 @@ def test_no_tag_names_another_version_than_its_program(image: dict[str, Any]) ->
         "speaker": f"v{versions['metallb']}",
         "metrics-server": f"v{versions['metrics-server']}",
         "versitygw": f"v{versions['versitygw']}",
+        "traefik": f"v{versions['traefik']}",
     }
     assert tag == expected.get(name, f"v{versions['kubernetes']}")
 
