@@ -120,6 +120,10 @@ class Site:
         assert found, f"the Lease is of {holder or 'nobody'}, which is no pod"
         return found[0]
 
+    def both_publish(self) -> None:
+        """Wait until there is a leader and one to take over: a container killed again and again is started late."""
+        self.available(PUBLISHER, within=150)
+
     def signal(self, pod: dict[str, Any], name: str) -> None:
         """Send a signal to the processes of a pod's only container, from its node."""
         [status] = pod["status"]["containerStatuses"]
@@ -364,6 +368,7 @@ def empty(site: Site, store: str) -> None:
 
 def leader_killed(site: Site, change: Callable[[], None] | None = None) -> str:
     """Kill the leader, then change the pool: another publishes soon, and no history is lost."""
+    site.both_publish()
     with site.held(2), looking(site) as eyes:
         before = history(site.url)
         site.signal(site.leader, "KILL")
@@ -379,6 +384,7 @@ def leader_killed(site: Site, change: Callable[[], None] | None = None) -> str:
 
 def leader_stopped(site: Site, change: Callable[[], None] | None = None) -> str:
     """Stop the leader until past its lease, then have it go on beside its successor."""
+    site.both_publish()
     with site.held(2), looking(site) as eyes, ExitStack() as going:
         before, leader = eyes.generation, site.leader
         site.signal(leader, "STOP")

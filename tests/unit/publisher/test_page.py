@@ -17,7 +17,7 @@ ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% 
 
 @pytest.fixture
 def renderer(tmp_path: Path) -> Iterator[Renderer]:
-    renderer = Renderer(tmp_path / "index.template", timeout=1.0)
+    renderer = Renderer(tmp_path / "index.template")
     yield renderer
     renderer.close()
 
@@ -44,7 +44,7 @@ def test_lines_that_a_template_writes_are_no_answers(renderer: Renderer) -> None
         ("{% include 'other' %}", "no loader"),
         ("{{ ''.__class__.__mro__ }}", "is unsafe"),
         ("{{ endpoints.append(1) }}", "is unsafe"),
-        (ENDLESS, "makes no page within 1 s"),
+        (ENDLESS, "makes no page within 5 s"),
         ("{{ 'x' * 99999999999 }}", "MemoryError"),
         ("{{ 'x' * 9000000 }}", "larger than 8 MiB"),
     ],
