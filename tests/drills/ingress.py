@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +75,14 @@ def rolled_out(kubernetes: Kubernetes, variables: dict[str, Any]) -> None:
 
 def compared(kubernetes: Kubernetes, context: ssl.SSLContext) -> str:
     """Ask at Traefik's address by the name of the host, plain and by TLS, and by another name."""
-    service = kubernetes.get("service", "traefik", "--namespace=traefik")
-    [ingress] = service["status"]["loadBalancer"]["ingress"]
-    address, site = str(ingress["ip"]), Site(kubernetes)
+    address = eventually(partial(announced, kubernetes), within=30, what="an address for Traefik")
+    site = Site(kubernetes)
 
     def by_name() -> list[Any]:
-        answers = [fetch(address, 80, HOST, "/index.json"), fetch(address, 443, HOST, "/index.json", context)]
+        try:
+            answers = [fetch(address, 80, HOST, "/index.json"), fetch(address, 443, HOST, "/index.json", context)]
+        except (OSError, http.client.HTTPException) as error:
+            raise AssertionError(str(error)) from error
         assert [status for status, _body in answers] == [200, 200], answers
         return [json.loads(body) for _status, body in answers]
 
@@ -92,6 +95,12 @@ def compared(kubernetes: Kubernetes, context: ssl.SSLContext) -> str:
     other = fetch(address, 80, OTHER_HOST, "/")[0]
     assert other == http.client.NOT_FOUND, f"status {other} for a host that no Ingress names"
     return f"{len(direct['endpoints'])} pods listed at {address}, plain and by TLS; 404 for another host"
+
+
+def announced(kubernetes: Kubernetes) -> str:
+    """The address that the load balancer has given Traefik; empty while there is none."""
+    template = "--output=jsonpath={.status.loadBalancer.ingress[0].ip}"
+    return kubernetes.kubectl("get", "service", "traefik", "--namespace=traefik", template).strip()
 
 
 def fetch(address: str, port: int, host: str, path: str, context: ssl.SSLContext | None = None) -> tuple[int, bytes]:

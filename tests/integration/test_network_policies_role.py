@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -95,8 +96,20 @@ def test_what_others_have_under_such_a_name_is_refused(site: RoleSite) -> None:
     assert site.names(POLICIES) == ["worker"]
 
 
+def test_preflight_tells_which_rights_are_lacking(site: RoleSite) -> None:
+    """Those for network policies and admission too, which a site can do without."""
+    tenants = {"worker_namespaces": [site.namespace], "admission_enabled": True}
+    given = {**site.variables(site.user), **components(site), **tenants}
+    answer = playbook("site", given, inventory="existing")
+    assert answer.code != 0
+    assert answer.changed == []
+    for resource in ("networkpolicies.networking.k8s.io", "validatingadmissionpolicies.admissionregistration.k8s.io"):
+        rows = set(re.findall(rf"create +{resource} .*?(\w+)$", answer.output, re.MULTILINE))
+        assert rows == {"no"}, answer.output
+
+
 def test_bad_input_is_refused_before_anything_is_changed(site: RoleSite) -> None:
-    given = {**site.variables(site.admin), "worker_enabled": False, "network_policies_api_ports": ["https"]}
+    given = {**site.variables(site.admin), "network_policies_api_ports": ["https"]}
     answer = playbook("site", given, inventory="existing")
     assert answer.code != 0
     assert answer.changed == []

@@ -13,7 +13,7 @@ from tests.support.ansible import Run, run
 from tests.support.api_server import POWERLESS
 from tests.support.kubernetes import succeed
 from tests.support.paths import BUNDLE_BIN, VENV_BIN
-from tests.support.role_templates import image
+from tests.support.role_templates import defaults, image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _numbers = itertools.count(1)
 
-PARTS = ("worker", "object_store", "publisher", "nginx_pool", "admission")
+PARTS = ("worker", "object_store", "publisher", "nginx_pool", "admission", "network_policies")
 DEPLOYMENT = "/apis/apps/v1/namespaces/{{}}/deployments/{}"
 
 
@@ -35,7 +35,7 @@ def with_only(*roles: str) -> dict[str, bool]:
 class RoleSite:
     """A namespace, an admin of the whole Kubernetes, and a user who has no more there than an admin grants.
 
-    ``roles`` are those of the site, in their order; each has ``<role>_enabled`` and ``<role>_namespace``.
+    ``roles`` are those of the site, in their order: switched on, in that namespace, and not waited for.
     """
 
     api: ApiServer
@@ -55,10 +55,14 @@ class RoleSite:
             "namespaces_list": [{"name": self.namespace, "pod_security": "restricted"}],
             "namespaces_subjects": [{"kind": "User", "name": "powerless"}],
             **with_only(*self.roles),
-            **{f"{role}_namespace": self.namespace for role in self.roles},
-            **{f"{role}_wait": False for role in self.roles},
+            **{name: value for role in self.roles for name, value in self._of(role).items()},
             **more,
         }
+
+    def _of(self, role: str) -> dict[str, Any]:
+        """What a role is given, as far as it has such variables."""
+        given = {f"{role}_namespace": self.namespace, f"{role}_wait": False}
+        return {name: value for name, value in given.items() if name in defaults(role)}
 
     def play(self, kubeconfig: Path, tasks: list[dict[str, Any]], *flags: str, **variables: Any) -> Run:
         """Run roles, or parts of them, as the playbooks do."""
