@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.ansible import playbook
-from tests.support.role_site import RoleSite
+from tests.support.role_site import RoleSite, with_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +29,8 @@ def site(api: ApiServer, tmp_path: Path) -> RoleSite:
 
 def components(site: RoleSite, *more: str) -> dict[str, Any]:
     """A site with the worker and these roles, all of them in its namespace."""
-    enabled = {f"{role}_enabled": True for role in more}
-    return {"worker_namespace": site.namespace, **{f"{role}_namespace": site.namespace for role in LISTING}, **enabled}
+    namespaces = {f"{role}_namespace": site.namespace for role in ("worker", *LISTING)}
+    return {**namespaces, **with_only(*ROLES, "worker", *more)}
 
 
 def test_by_an_admin(site: RoleSite) -> None:
@@ -43,7 +43,7 @@ def test_by_an_admin(site: RoleSite) -> None:
     assert site.names(POLICIES) == OF_THE_WORKER
     site.install(site.admin, **components(site), network_policies_default_deny=False)
     assert site.names(POLICIES) == ["driver", "worker"]
-    site.install(site.admin, **components(site), worker_enabled=False)
+    site.install(site.admin, **{**components(site), "worker_enabled": False})
     assert site.names(POLICIES) == []
 
 
@@ -55,7 +55,7 @@ def test_by_one_who_was_granted_no_more_than_needed(site: RoleSite) -> None:
     site.install(site.user, **given)
     assert site.names(POLICIES) == OF_THE_WORKER
     assert site.install(site.user, **given).changed == []
-    site.install(site.user, **given, network_policies_enabled=False)
+    site.install(site.user, **{**given, "network_policies_enabled": False})
     assert site.names(POLICIES) == []
     site.install(site.user, **given)
     site.remove(site.user, **given)

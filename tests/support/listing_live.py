@@ -342,14 +342,19 @@ def store_emptied(site: Site) -> str:
         finally:
             site.bring_back(last)
         began = time.monotonic()
-        eventually(lambda: alike(site, *others, last), within=120, what="it is filled again", every=0.3)
+        entries = eventually(lambda: entries_of(site, last, *others), within=120, what="it is filled again", every=0.3)
         filled = time.monotonic() - began
-        entries = [site.stored(last, row["key"]) for row in site.stored(last, "history/latest.json")["entries"]]
         assert eyes.right()
     assert len(entries) >= len(full[0]["entries"])
     failed = judged(eyes.reader.requests, [], 0)[0]
     assert not failed, told(failed)
     return f"filled again {filled:.1f} s after it was back, with {len(entries)} entries"
+
+
+def entries_of(site: Site, store: str, *others: str) -> list[Any]:
+    """The entries of the history that a store has: all that there are, and it is like the others."""
+    alike(site, store, *others)
+    return [site.stored(store, row["key"]) for row in site.stored(store, "history/latest.json")["entries"]]
 
 
 def empty(site: Site, store: str) -> None:
