@@ -323,15 +323,6 @@ def halted(site: Site, nodes: Sequence[str], pods: Sequence[str], *, sentinels: 
         list(pool.map(lambda each: site.signal_container(each[0], each[1], "KILL"), containers.values()))
 
 
-def forced(scene: Scene, order: Sequence[int]) -> None:
-    """The same, with ordinal 0 made master whatever its copy is: as charts do it, and wrong."""
-    scene.site.kubectl("create", "configmap", "redis-force", "--from-literal=master=redis-0")
-    try:
-        started_in_order(scene, order)
-    finally:
-        scene.site.kubectl("delete", "configmap", "redis-force")
-
-
 def handed_over_as_others_do(scene: Scene) -> None:
     """Have the Sentinels fail over without a word to the master, and delete its pod: as charts do it, and wrong."""
     scene.note(f"fail-over, {scene.master} not told")
@@ -392,7 +383,7 @@ FAULTS: dict[str, Fault] = {
         setting=("SLIPWAY_HANDOVER", "false"),
     ),
     "control-cold": Fault(
-        "control: cold start by ordinal 0, whose copy is behind", partial(forced, order=(0, 1, 2)), runs=1,
-        loses=("aware",),
+        "control: cold start by ordinal 0, whose copy is behind", partial(started_in_order, order=(0, 1, 2)), runs=1,
+        loses=("aware",), setting=("SLIPWAY_START", "first"),
     ),
 }  # fmt: skip
