@@ -153,7 +153,7 @@ def test_backwards_is_what_its_definition_says(
 ) -> None:
     ops = [Op("counter", 0, number, b, b + took, OK, value) for number, (b, took, value) in enumerate(writes, start=1)]
     seen = [Read("counter", 1, b, b + took, value) for b, took, value in reads]
-    told = [(each.ended, each.value) for each in (*ops, *seen)]
+    told = [(op.ended, op.value) for op in ops] + [(read.ended, read.value) for read in seen]
 
     def late(began: float, least: int) -> bool:
         return any(ended < began and value > least for ended, value in told)

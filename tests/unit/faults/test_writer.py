@@ -126,7 +126,7 @@ def test_host_port() -> None:
     [
         (ConnectionRefusedError(), "refused"),
         (ConnectionResetError(), "reset"),
-        (RemoteDisconnected(), "reset"),
+        (RemoteDisconnected(""), "reset"),
         (TimeoutError(), "timeout"),
         (OSError(113, "No route to host"), "unreachable"),
     ],
