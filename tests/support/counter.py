@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from tests.support.redis import program
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
