@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from ansible.plugins.filter import core, mathstuff
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from ansible.plugins.test import core as core_tests
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, meta
 from kubernetes_validate import utils as schemas
 
 from ansible_collections.slipway.cloud.plugins.filter.store_targets import store_targets
@@ -18,7 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Document = dict[str, Any]
-FILTERS = ("b64encode", "combine", "difference", "hash", "regex_replace", "ternary", "to_json")
+FILTERS = (
+    "b64encode",
+    "bool",
+    "combine",
+    "dict2items",
+    "difference",
+    "dirname",
+    "from_json",
+    "hash",
+    "product",
+    "regex_replace",
+    "ternary",
+    "to_json",
+    "union",
+    "zip",
+)
 
 
 def render(role: str, *names: str, **variables: Any) -> list[Document]:
@@ -37,6 +54,7 @@ def _environment(role: str, variables: dict[str, Any]) -> tuple[Environment, dic
     home = CHECKOUT / "roles" / role
     environment = Environment(loader=FileSystemLoader(home / "templates"), trim_blocks=True, undefined=StrictUndefined)
     known = {**core.FilterModule().filters(), **mathstuff.FilterModule().filters()}
+    environment.tests["match"] = core_tests.match
     environment.filters.update({name: known[name] for name in FILTERS} | {"slipway.cloud.store_targets": store_targets})
     given: dict[str, Any] = {
         **defaults(role),
@@ -69,11 +87,20 @@ def expanded(value: Any, variables: dict[str, Any], environment: Environment) ->
         return {key: expanded(each, variables, environment) for key, each in value.items()}
     if isinstance(value, list):
         return [expanded(each, variables, environment) for each in value]
-    if not isinstance(value, str) or "{{" not in value:
+    if not isinstance(value, str) or "{{" not in value or not _is_ripe(value, variables, environment):
         return value
     if alone := re.fullmatch(r"\{\{((?:(?!\}\}).)*)\}\}", value.strip(), re.DOTALL):
-        return environment.compile_expression(alone[1].strip(), undefined_to_none=False)(**variables)
+        found = environment.compile_expression(alone[1].strip(), undefined_to_none=False)(**variables)
+        return list(found) if isinstance(found, Iterator) else found
     return environment.from_string(value).render(variables)
+
+
+def _is_ripe(text: str, variables: dict[str, Any], environment: Environment) -> bool:
+    """Whether all that a text names, and the templates that it looks up, is filled in: else it waits for another round."""
+    looked_up = re.findall(r"template', '([^']+)'", text)
+    sources = [text, *(environment.loader.get_source(environment, name)[0] for name in looked_up if environment.loader)]
+    named = {name for source in sources for name in meta.find_undeclared_variables(environment.parse(source))}
+    return not any("{{" in str(variables.get(name)) for name in named - {"lookup"})
 
 
 def _lookup(environment: Environment, given: dict[str, Any], plugin: str, name: str, **_: Any) -> str:

@@ -21,6 +21,7 @@ DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 VOLUME = "data"
 # What keeps pods off a node for a while only: whether each pod can have a node of its own does not depend on it.
 _PASSING = ("node.kubernetes.io/", "ToBeDeletedByClusterAutoscaler")
+_LASTING = ("node.kubernetes.io/out-of-service",)
 _KEEPS_OFF = ("NoSchedule", "NoExecute")
 
 
@@ -136,17 +137,15 @@ def warnings(found: Found, wanted: t.Sequence[SetWanted], selector: t.Mapping[st
 
 
 def leaving(found: Found, wanted: t.Sequence[SetWanted]) -> list[str]:
-    """Return the pods that there are to be no longer."""
-    return [
-        f"{each.name}-{number}"
-        for each in wanted
-        if (current := found.sets.get(each.name))
-        for number in range(each.replicas, int(current["spec"].get("replicas", 1)))
-    ]
+    """Return the pods that there are to be no longer: their Services stay until all is done that has to be done then."""
+    names = [_name(each).rpartition("-") for each in found.services]
+    replicas = {each.name: each.replicas for each in wanted}
+    gone = [(of, int(number)) for of, _, number in names if number.isdecimal() and int(number) >= replicas.get(of, 1 << 31)]
+    return [f"{of}-{number}" for of, number in sorted(gone)]
 
 
 def _keeps_off(taint: Object) -> bool:
-    passing = taint["key"].startswith(_PASSING) and not taint["key"].endswith("control-plane")
+    passing = taint["key"].startswith(_PASSING) and taint["key"] not in _LASTING
     return taint["effect"] in _KEEPS_OFF and not passing
 
 

@@ -25,6 +25,7 @@ Data = dict[str, str]
 """What a Secret holds: text by key."""
 
 APP: t.Final = "app"
+DEFAULT: t.Final = "default"
 INTERNAL: t.Final = ("replica", "sentinel", "agent", "probe")
 PHASES: t.Final = t.get_args(Phase)
 SHORTEST: t.Final = 12
@@ -48,7 +49,9 @@ _SENTINEL: t.Mapping[str, str] = {
         " +client|setname +client|getname +client|id +sentinel|get-master-addr-by-name +sentinel|master"
         " +sentinel|masters +sentinel|replicas +sentinel|slaves +sentinel|sentinels"
     ),
-    "sentinel": "&* +@all",
+    "sentinel": (
+        "&* -@all +auth +hello +ping +publish +info +role +client|setname +sentinel|is-master-down-by-addr"
+    ),
     "agent": "&* +@all",
     "probe": "-@all +ping +info +role +sentinel|ckquorum",
 }
@@ -99,9 +102,8 @@ def weaknesses(password: str, user: str) -> list[str]:
 
 
 def _of_user(user: str) -> list[str]:
-    taken = ("default", *INTERNAL)
-    if user in taken:
-        return [f"redis_user is {user}, which Redis itself uses: give any but {', '.join(taken)}"]
+    if user in INTERNAL:
+        return [f"redis_user is {user}, which Redis itself uses: give any but {', '.join(INTERNAL)}"]
     if not _NAME.fullmatch(user):
         return [f"redis_user is {user!r}: give a lower case letter, then letters, digits, - or _"]
     return []
@@ -160,8 +162,11 @@ def _wanted(user: str, current: Data, accepted: t.Sequence[Data], rotation: Data
 
 
 def acl(rights: t.Mapping[str, str], user: str, accepted: t.Sequence[Data]) -> str:
-    """Return an ACL file: a line for each user, with the SHA-256 of each password that is accepted, and no password."""
-    lines = ["user default off"]
+    """Return an ACL file: a line for each user, with the SHA-256 of each password that is accepted, and no password.
+
+    Who gives a password alone is the user ``default``, whom nobody else can be.
+    """
+    lines = [] if user == DEFAULT else [f"user {DEFAULT} off"]
     for name, rules in rights.items():
         hashes = dict.fromkeys(f"#{hashlib.sha256(each[name].encode()).hexdigest()}" for each in accepted)
         lines.append(f"user {user if name == APP else name} on {' '.join(hashes)} {rules}")

@@ -87,7 +87,7 @@ spread:
   returned: success
   type: str
 leaving:
-  description: The pods that there are to be no longer.
+  description: The pods that there are to be no longer, and which still have Services.
   returned: success
   type: list
   elements: str

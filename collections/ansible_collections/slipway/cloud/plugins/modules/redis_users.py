@@ -22,7 +22,7 @@ options:
     type: str
     required: true
   user:
-    description: The user of those who use Redis.
+    description: The user of those who use Redis; V(default) for those who give a password alone.
     type: str
     required: true
   password:
