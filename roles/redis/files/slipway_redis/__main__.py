@@ -9,8 +9,6 @@ import signal
 import sys
 import typing as t
 
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.client import Client, Connection
-from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import ConfigurationError
 from ansible_collections.slipway.cloud.plugins.module_utils.program import logs, serving
 from ansible_collections.slipway.cloud.plugins.module_utils.program.command import leave, parser, refuse
 from ansible_collections.slipway.cloud.plugins.module_utils.program.settings import SettingsError, describe
@@ -43,7 +41,7 @@ def main(arguments: t.Sequence[str]) -> int:
     try:
         kind = "data" if wanted.node == "data" else "sentinels"
         return _run(from_environ(os.environ, kind), wanted.node)
-    except (SettingsError, serving.PortError, ConfigurationError, ValueError) as error:
+    except (SettingsError, serving.PortError, ValueError) as error:
         return refuse(PROGRAM, error)
 
 
@@ -68,7 +66,7 @@ def _service(settings: Settings) -> MasterService | None:
     """Return what has the Service follow the master, started; None where this pod has no address to show."""
     if not settings.pod_ip:
         return None
-    service = MasterService(Client(Connection()), settings.namespace, settings.master_service, settings.pod)
+    service = MasterService(settings.namespace, settings.master_service, settings.pod)
     service.start()
     return service
 

@@ -81,9 +81,9 @@ def _shows(of: Json) -> t.Any:
 class MasterService(threading.Thread):
     """Writes the slice whenever it is not as it should be, from a thread of its own."""
 
-    def __init__(self, client: Client, namespace: str, service: str, me: str) -> None:
+    def __init__(self, namespace: str, service: str, me: str) -> None:
         super().__init__(name="service", daemon=True)
-        self._client = client
+        self._client: Client | None = None
         self._namespace = namespace
         self._service = service
         self._me = me
@@ -113,8 +113,9 @@ class MasterService(threading.Thread):
 
     def _attempt(self, target: Target) -> None:
         try:
-            with self._client.until(time.monotonic() + _TIMEOUT):
-                self._write(target)
+            client = self._client = self._client or _connect()
+            with client.until(time.monotonic() + _TIMEOUT):
+                self._write(client, target)
             self._done, self._refused = target, ""
         except ConflictError:
             self._wake.set()  # another agent was faster: look again
@@ -123,16 +124,23 @@ class MasterService(threading.Thread):
                 self._refused = error.code
                 log.warning("Service %s does not follow the master: %s", self._service, error)
 
-    def _write(self, target: Target) -> None:
+    def _write(self, client: Client, target: Target) -> None:
         path = SLICE.path(self._namespace, self._service)
         action = f"EndpointSlice {self._service} in namespace {self._namespace}"
         try:
-            found: Json | None = self._client.get(path, action=f"read {action}")
+            found: Json | None = client.get(path, action=f"read {action}")
         except NotFoundError:
             found = None
         new = wanted(found, target, namespace=self._namespace, service=self._service)
         if new is None:
             return
         verb, at = ("PUT", path) if found else ("POST", SLICE.path(self._namespace))
-        self._client.request(verb, at, action=f"write {action}", body=new)
+        client.request(verb, at, action=f"write {action}", body=new)
         log.info("The Service has followed", extra={"master": target.pod, "epoch": target.epoch})
+
+
+def _connect() -> Client:
+    """Return a client of the API server. Imported here, for it takes longer than all else that a pod starts with."""
+    from ansible_collections.slipway.cloud.plugins.module_utils.engine.client import Client, Connection
+
+    return Client(Connection())
