@@ -104,9 +104,19 @@ def reported(name: str, seen: Evidence, master_name: str) -> Report:
         two_masters=round(checker.together(spans), 3),
         whole=round(seen.whole, 1),
         started=_started(seen, since),
-        notes=[(round(at - began, 2), text) for at, text in seen.notes],
+        notes=[(round(at - began, 2), text) for at, text in sorted([*seen.notes, *_told(seen, since, master_name)])],
         acks={each: buckets(seen.history.of(each), began) for each in names},
     )
+
+
+def _told(seen: Evidence, since: float, master_name: str) -> list[tuple[float, str]]:
+    """When the Sentinels missed the master, and named another, each as the first of them said it."""
+    words = {"+sdown": f"master {master_name} ", "+switch-master": f"{master_name} "}
+    found: dict[tuple[str, str], float] = {}
+    for event in seen.history.events:
+        if event.at >= since and event.channel in words and event.text.startswith(words[event.channel]):
+            found.setdefault((event.channel, event.text), event.at)
+    return [(at, channel) for (channel, _text), at in found.items()]
 
 
 def _started(seen: Evidence, since: float) -> float:

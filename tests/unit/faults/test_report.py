@@ -50,7 +50,7 @@ def test_reported() -> None:
     assert (report.failover, report.switches, report.whole) == (1.0, 1, 3.0)
     assert report.two_masters == pytest.approx(0.05)
     assert report.started == 2.1
-    assert report.notes == [(1.0, "killed")]
+    assert report.notes == [(1.0, "killed"), (1.4, "+sdown"), (2.4, "+switch-master")]
     assert report.acks["aware"] == [5, 5, *[0] * 10, 5, 5]
     assert reported("kill", replace(seen, last_start=99.0), "redis-redis").started == 0  # that was before the fault
 
