@@ -1,8 +1,8 @@
-"""Redis and Sentinels under their agents, as processes of their own on loopback: each node has an address, all the ports.
+"""Redis and Sentinels under their agents, as processes on loopback: each node has an address, all the same ports.
 
-with RedisSet(tmp_path, bootstrap=True) as redis:
-    redis.start()
-    redis.settled()
+with RedisSet(tmp_path) as redis_set:
+    redis_set.start(SLIPWAY_BOOTSTRAP="true")
+    master = redis_set.settled()
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 FILES = CHECKOUT / "roles" / "redis" / "files"
 MASTER = "test-redis"
 PORT, SENTINEL_PORT, AGENT_PORT = 6379, 26379, 9121
-PASSWORDS = {"app": 'of the "app" \\ \'user\'', "agent": "agent-7Hq", "replica": "replica 7Hq", "sentinel": "sent#7Hq"}
+PASSWORDS = {"app": "of the \"app\" \\ 'user'", "agent": "agent-7Hq", "replica": "replica 7Hq", "sentinel": "sent#7Hq"}
 CONFIGURATION = """\
 appendonly yes
 appendfsync everysec
@@ -138,6 +138,12 @@ class Pod:
     @property
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The agent."""
+        assert self.process
+        return self.process.pid
 
     @property
     def child(self) -> int:

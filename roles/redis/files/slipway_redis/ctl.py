@@ -132,5 +132,3 @@ def _handover(wanted: argparse.Namespace) -> Document:
     me = cluster.named(settings.pod)
     done = hand_over(Links(settings), cluster, me, seconds=settings.handover_seconds, to=wanted.to)
     return {"master": done.master, "paused": round(done.paused, 3)}
-
-

@@ -314,5 +314,3 @@ def _begun(before: State | None, epoch: int, *, boot: str, at: float) -> State:
     life = before.life + 1 if before and before.epoch == epoch else 0
     dbsize = before.dbsize if before else 0
     return State(epoch=epoch, life=life, role=Role.MASTER, replid="", offset=0, dbsize=dbsize, boot=boot, at=at)
-
-

@@ -15,6 +15,7 @@ from .model import Blocked, Copy, Decision, Evidence, Follow, Lead, Named, Phase
 if t.TYPE_CHECKING:
     from .model import Live
 
+_NOBODY_SAYS = Wait("nobody can say who is master")
 _SENTINELS_COME_WITHIN = 30.0  # seconds after which all data nodes together go on without them
 
 Rule = t.Callable[[Evidence], Decision | None]
@@ -22,7 +23,7 @@ Rule = t.Callable[[Evidence], Decision | None]
 
 def decide(evidence: Evidence) -> Decision:
     """Return what to do now; to be asked again soon unless that is to start."""
-    found = next((each for rule in _RULES if (each := rule(evidence)) is not None), Wait("nobody can say who is master"))
+    found = next((each for rule in _RULES if (each := rule(evidence)) is not None), _NOBODY_SAYS)
     if isinstance(found, Wait) and evidence.waited >= evidence.cold_start_wait:
         return Blocked(f"{found.why}; {_remedy(evidence)}")
     return found
@@ -43,7 +44,7 @@ def named(evidence: Evidence) -> Named | None:
 
 def vote(evidence: Evidence) -> str:
     """Return the best copy's node where all copies are known, else "" ."""
-    return _best(evidence.copies, evidence) if len(evidence.copies) == len(evidence.cluster.data) else ""
+    return _best(evidence.copies, evidence) if evidence.everyone else ""
 
 
 def may_be_promoted(evidence: Evidence, live: Live, was: bool) -> bool:
@@ -138,9 +139,8 @@ def _by_live_master(evidence: Evidence) -> Decision | None:
 
 def _by_all_copies(evidence: Evidence) -> Decision | None:
     """No Sentinel majority remembers anything: all agents together choose the best of all copies."""
-    everyone = len(evidence.copies) == len(evidence.cluster.data)
     own = evidence.own.state
-    if not everyone or own is None or _runs_master(evidence) or not _on_their_own(evidence):
+    if not evidence.everyone or own is None or _runs_master(evidence) or not _on_their_own(evidence):
         return None
     if {each.vote for each in evidence.copies.values()} != {evidence.me}:
         return None
@@ -151,12 +151,11 @@ def _by_all_copies(evidence: Evidence) -> Decision | None:
 
 def _by_bootstrap(evidence: Evidence) -> Decision | None:
     """A set that is new: nobody has anything, and we are told that this is as it should be."""
-    new = len(evidence.copies) == len(evidence.cluster.data) and not any(each.state for each in evidence.copies.values())
+    empty = evidence.everyone and not any(each.state for each in evidence.copies.values())
     remembered = any(each.master for each in evidence.voices.values())
-    first = evidence.cluster.data[0].name
-    if not (evidence.bootstrap and new and not remembered) or evidence.me != first:
-        return None
-    return Lead(0, "the set is new")
+    if evidence.bootstrap and empty and not remembered and evidence.me == evidence.cluster.data[0].name:
+        return Lead(0, "the set is new")
+    return None
 
 
 def _by_force(evidence: Evidence) -> Decision | None:
@@ -205,7 +204,7 @@ def _on_their_own(evidence: Evidence) -> bool:
 
 
 def _rank(name: str, copy: Copy, evidence: Evidence) -> tuple[t.Any, ...]:
-    """What orders copies. A master whose host ran on has all that its replicas have, and offsets may be a second old."""
+    """What orders copies. A master whose host has run on has all that its replicas have: offsets may be a second old."""
     state = copy.state
     if state is None:
         return ()
@@ -242,7 +241,10 @@ def _lineage(evidence: Evidence, live: Live, master: Named | None) -> tuple[int,
     its = evidence.copies.get(live.master)
     if not live.link_up or its is None or its.state is None or its.state.replid != live.replid:
         return None
-    current = (live.master, its.state.epoch) == (master.master, master.epoch) if master else _leads_newest(its, evidence)
+    if master:
+        current = (live.master, its.state.epoch) == (master.master, master.epoch)
+    else:
+        current = its.state.role is Role.MASTER and its.state.lineage == _newest(evidence)
     return its.state.lineage if current else None
 
 
@@ -251,10 +253,6 @@ def _lineage_led(before: State | None, master: Named | None, me: str) -> tuple[i
         return master.epoch, before.life if before and before.epoch == master.epoch else 0
     begun = before and before.role is Role.MASTER and not before.replid
     return before.lineage if before and begun and master is None else None
-
-
-def _leads_newest(copy: Copy, evidence: Evidence) -> bool:
-    return bool(copy.state and copy.state.role is Role.MASTER and copy.state.lineage == _newest(evidence))
 
 
 def _remedy(evidence: Evidence) -> str:

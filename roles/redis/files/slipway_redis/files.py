@@ -121,9 +121,7 @@ def remembered(text: str, master_name: str) -> Memory | None:
 def begun(master: Node, cluster: Cluster, epoch: int) -> Memory:
     """Return the memory of a Sentinel that has learnt from others who is master, and at which epoch."""
     name = cluster.master_name
-    return Memory(
-        master.ip, master.port, (f"sentinel config-epoch {name} {epoch}", f"sentinel current-epoch {epoch}")
-    )
+    return Memory(master.ip, master.port, (f"sentinel config-epoch {name} {epoch}", f"sentinel current-epoch {epoch}"))
 
 
 def sentinel_id(namespace: str, pod: str) -> str:

@@ -139,8 +139,9 @@ class _Handover:
         found: list[Node] = []
 
         def look(timely: bool) -> bool:
-            answers = self._links.map(self._listed, self._cluster.sentinels)
-            found[:] = [each for each in self._cluster.sentinels if promotable(answers[each.name], target, timely=timely)]
+            sentinels = self._cluster.sentinels
+            answers = self._links.map(self._listed, sentinels)
+            found[:] = [each for each in sentinels if promotable(answers[each.name], target, timely=timely)]
             return bool(found)
 
         if not self._until(lambda: look(timely=True), 4.0) and not look(timely=False):

@@ -51,7 +51,7 @@ class Cluster:
 
     @property
     def enough(self) -> int:
-        """Copies of which one has all that was acknowledged by the master and one replica: all but one, or a majority."""
+        """Copies of which one has all that a master and one replica had: all but one, or a majority."""
         return max(len(self.data) // 2 + 1, len(self.data) - 1)
 
     def named(self, name: str) -> Node:
@@ -191,6 +191,11 @@ class Evidence:
     def own(self) -> Copy:
         """Return this node's copy."""
         return self.copies[self.me]
+
+    @property
+    def everyone(self) -> bool:
+        """Whether all data nodes answer."""
+        return len(self.copies) == len(self.cluster.data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A Sentinel: starts with what it remembers, or else waits until somebody else shows who is master. It never guesses."""
+"""A Sentinel: starts with what it remembers, or else waits until others show who is master. It never guesses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import redis
 
 from . import files
 from .child import Child
-from .links import Links
 from .model import Copy, Role, Voice
 from .secrets import Secrets
 
 if t.TYPE_CHECKING:
     from .files import Memory
+    from .links import Links
     from .metrics import Metrics
     from .model import Cluster, Node
     from .settings import Settings
