@@ -146,13 +146,11 @@ def outage(ops: Iterable[Op], began: float, ended: float) -> Gap:
     return max(gaps, key=lambda gap: gap.seconds)
 
 
-def rate(ops: Iterable[Op]) -> float:
-    """Acknowledged writes a second, the longest gap left out."""
-    times = [op.ended for op in acked(ops)]
-    if len(times) < 3:
-        return 0.0
-    longest = max(after - before for before, after in itertools.pairwise(times))
-    return (len(times) - 2) / max(times[-1] - times[0] - longest, 1e-9)
+def rate(ops: Iterable[Op], going_on: float = GOING_ON) -> float:
+    """Acknowledged writes a second, longer times without any left out."""
+    steps = [after.ended - before.ended for before, after in itertools.pairwise(acked(ops))]
+    short = [step for step in steps if step <= going_on]
+    return len(short) / max(sum(short), 1e-9) if short else 0.0
 
 
 def accepting(ops: Iterable[Op], going_on: float = GOING_ON) -> list[tuple[float, float]]:

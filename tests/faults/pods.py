@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 NAME = "redis-faults"
 LABELS = {"app.kubernetes.io/name": NAME}
-RATE = 240.0  # acknowledged writes a second of the client that the promises are about
+RATE = 250.0  # acknowledged writes a second of the client that the promises are about
 BESIDE = 40.0  # and of each other
 
 Object = dict[str, Any]
@@ -44,7 +44,8 @@ def pinned(pod: str, address: str) -> Client:
 
 def balanced(address: str, *, alone: bool) -> Client:
     """Who writes through the load balancer; ``alone``: nobody else does."""
-    return Client("counter", "counter", (address,), writers=8, rate=RATE if alone else BESIDE)
+    writers, rate = (16, RATE) if alone else (8, BESIDE)
+    return Client("counter", "counter", (address,), writers=writers, rate=rate)
 
 
 def document(plan: Plan) -> str:

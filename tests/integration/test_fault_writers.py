@@ -19,6 +19,7 @@ from tests.faults.faults import rules, script, undone
 from tests.faults.history import History, acked, parsed
 from tests.faults.run import PROGRAM
 from tests.faults.writer import Client, Plan
+from tests.support.api_server import MERGE_PATCH
 from tests.support.counter import MASTER, Counter, Redis, Server, a_redis
 from tests.support.processes import beside
 from tests.support.waiting import eventually
@@ -26,6 +27,8 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.api_server import ApiServer
 
 AWARE = Client("aware", "sentinel", writers=8, rate=240.0)
 UNSURE = Client("unsure", "sentinel", writers=8, rate=240.0, wait=0)
@@ -221,6 +224,17 @@ def _monitoring(configuration: str, port: int) -> str:
     row = next(line for line in lines if line.startswith("sentinel monitor"))
     *first, _port, quorum = row.split()
     return "\n".join([" ".join([*first, str(port), quorum]) if line == row else line for line in lines])
+
+
+def test_pods_are_accepted_where_pod_security_is_restricted(api: ApiServer, namespace: str) -> None:
+    label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    api.request("PATCH", f"/api/v1/namespaces/{namespace}", label, content_type=MERGE_PATCH)
+    template = {"containers": [{"image": "slipway.local/redis:0123456789ab", "imagePullPolicy": "IfNotPresent"}]}
+    plans = {"t-node1": Plan("abc", MASTER, ("10.0.0.1:26379",), pods.usual("10.0.0.2:6379"), listen=True)}
+    config, *made = pods.objects(namespace, template, plans, PROGRAM.read_text())
+    api.request("POST", f"/api/v1/namespaces/{namespace}/configmaps?fieldValidation=Strict", config)
+    for pod in made:
+        api.request("POST", f"/api/v1/namespaces/{namespace}/pods?fieldValidation=Strict", pod)
 
 
 def test_iptables_knows_the_rules() -> None:

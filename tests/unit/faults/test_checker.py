@@ -181,10 +181,18 @@ def test_outage(ends: list[float], expected: tuple[float, float]) -> None:
     assert outage([*ops, op(99, INFO, began=6)], 0, 10) == expected
 
 
-def test_rate_leaves_the_longest_gap_out() -> None:
-    ends = [0, 1, 2, 3, 13, 14, 15]
-    assert rate([op(number, began=end - 0.5) for number, end in enumerate(ends)]) == 1
-    assert rate([op(1), op(2)]) == 0
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ([], 0),
+        ([1], 0),
+        ([1, 9], 0),
+        ([0, 0.5, 1], 2),
+        ([0, 0.5, 1, 9, 9.5, 30, 31], 4 / 2.5),
+    ],
+)
+def test_rate_leaves_outages_out(ends: list[float], expected: float) -> None:
+    assert rate([op(number, began=end - 0.5) for number, end in enumerate(ends)]) == expected
 
 
 @pytest.mark.parametrize(
