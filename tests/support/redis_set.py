@@ -243,12 +243,10 @@ class RedisSet:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         for pod in self.pods:
             pod.kill()
-        if kind:
-            for pod in self.pods:
-                print(f"----- {pod.name}\n{pod.log[-6000:]}")
+            print(f"----- {pod.name}\n{pod.log[-4000:]}")
 
     @property
     def pods(self) -> list[Pod]:
@@ -292,7 +290,7 @@ class RedisSet:
 
     def _answer(self, sentinel: Pod) -> str:
         try:
-            found = sentinel.to(timeout=0.5).sentinel_get_master_addr_by_name(MASTER)
+            found: Any = sentinel.to(timeout=0.5).sentinel_get_master_addr_by_name(MASTER)
         except (redis.RedisError, OSError):
             return ""
         return next((each.name for each in self.data if found and each.ip == found[0]), "")

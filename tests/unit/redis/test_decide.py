@@ -371,7 +371,7 @@ def test_whatever_is_known_there_is_a_decision_and_never_two_masters() -> None:
     for _ in range(5000):
         voices = {each: _voice(dice) for each in "xyz" if dice.random() < 0.8}
         copies = {each: _copy(dice) for each in "abc" if dice.random() < 0.9}
-        shared = {"cluster": CLUSTER, "voices": voices, "waited": dice.choice([0.0, 40.0, 200.0])}
+        shared: dict[str, Any] = {"cluster": CLUSTER, "voices": voices, "waited": dice.choice([0.0, 40.0, 200.0])}
         copies = {
             name: replace(each, vote=vote(Evidence(me=name, copies=copies, **shared))) for name, each in copies.items()
         }
@@ -401,6 +401,7 @@ def _copy(dice: random.Random) -> Copy:
 def test_a_copy_and_its_state_survive_json() -> None:
     for each in (EMPTY, copy(), master(), replica("b")):
         assert Copy.of(each.document()) == each
+    broken: Any
     for broken in ({}, None, {"state": {"epoch": 1}}, []):
         with pytest.raises(ValueError, match=r"no (copy|state)"):
             Copy.of(broken)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 import typing as t
 
 _KILL_AFTER = 5.0  # seconds beyond what was granted
@@ -15,7 +14,6 @@ class Child:
     """A process that ends with this one. Its output is this one's."""
 
     def __init__(self, command: t.Sequence[str]) -> None:
-        self.started = time.monotonic()
         self._process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], stdin=subprocess.DEVNULL)
 
     def poll(self) -> int | None:

@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 _TICK = 0.5
 _GLANCE = 0.02
+_NOTE = 1.0
 _FRESH = 3.0  # seconds that what a Redis said of itself counts for
 _READY_LAG = 10.0
-_YOUNG = 10.0  # seconds: a Redis that ends sooner cannot start
 _SHUTDOWN = 15.0
 _FAILOVER_AGAIN = 2.0
 
@@ -202,12 +202,12 @@ class DataNode:
         while not self._stopping:
             code = self._child.poll()
             if code is not None:
-                lived = time.monotonic() - self._child.started
+                answered = self._copy.live is not None
                 self._child = None
                 self._copy = replace(self._copy, phase=Phase.DECIDING, live=None)
                 self._metrics.restarts.inc()
-                log.error("Redis has ended by itself", extra={"code": code, "seconds": round(lived, 1)})
-                return 1 if lived < _YOUNG else None
+                log.error("Redis has ended by itself", extra={"code": code, "answered": answered})
+                return None if answered else 1
             try:
                 self._tick()
             except (redis.RedisError, OSError) as error:
@@ -222,6 +222,9 @@ class DataNode:
         live = live_of(own.info(), cluster)
         self._copy, self._seen = replace(self._copy, live=live), time.monotonic()
         evidence = self._look()
+        master = named(evidence)
+        if master is None or master.master in evidence.copies:
+            self._began = time.monotonic()  # nobody is waited for
         self._copy = replace(self._copy, vote=vote(evidence))
         self._depose(own, evidence, live)
         state = recorded(evidence, live, boot=self._boot, at=time.time())
@@ -252,8 +255,8 @@ class DataNode:
         may = live.role is Role.REPLICA and may_be_promoted(evidence, live, self._promotable)
         self._promotable = may
         self._metrics.promotable.set(may)
-        current = int(own.config_get("replica-priority")["replica-priority"])
-        if bool(current) != may:
+        current = own.config_get("replica-priority")["replica-priority"]
+        if (current != "0") != may:
             own.config_set("replica-priority", files.CANDIDATE if may else 0)
             log.info("May be promoted" if may else "May not be promoted")
 
@@ -293,7 +296,14 @@ class DataNode:
         log.info("Handed over", extra={"master": done.master, "paused": round(done.paused, 3)})
 
     def _note(self, state: State) -> None:
-        if state != self._copy.state:
+        """Keep what is known of the copy: each second, and at once if it is another."""
+        before = self._copy.state
+        same = before is not None and (before.lineage, before.role, before.replid) == (
+            state.lineage,
+            state.role,
+            state.replid,
+        )
+        if before is None or not same or abs(state.at - before.at) >= _NOTE:
             files.write_state(self._file, state)
             self._copy = replace(self._copy, state=state, whole=state.boot == self._boot)
 

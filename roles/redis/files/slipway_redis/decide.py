@@ -204,7 +204,7 @@ def _on_their_own(evidence: Evidence) -> bool:
 
 
 def _rank(name: str, copy: Copy, evidence: Evidence) -> tuple[t.Any, ...]:
-    """What orders copies. A master whose host has run on has all that its replicas have: offsets may be a second old."""
+    """What orders copies. A master whose host has run on has all that its replicas have."""
     state = copy.state
     if state is None:
         return ()

@@ -45,6 +45,10 @@ class Links:
                 self._clients[key] = self._client(node.ip, node.port, password)
             return self._clients[key]
 
+    def says(self, node: Node, cluster: Cluster) -> Mapping[str, t.Any]:
+        """Return what a Sentinel knows of the master. :raises redis.RedisError:"""
+        return t.cast("Mapping[str, t.Any]", self.to(node).sentinel_master(cluster.master_name))
+
     def own(self, node: Node) -> redis.Redis:
         """Return a client of the Redis or Sentinel that is this pod's."""
         return self.to(Node(name=node.name, ip=self._settings.address, port=node.port))

@@ -43,7 +43,7 @@ class Secrets:
         wanted = users(self._settings.secret(self._acl))
         for name, rules in wanted.items():
             client.execute_command("ACL", "SETUSER", name, "reset", *rules)
-        gone = set(client.acl_users()) - set(wanted) - {"default"}
+        gone = {str(name) for name in client.acl_users()} - set(wanted) - {"default"}
         if gone and wanted:
             client.acl_deluser(*gone)
         extra(client)

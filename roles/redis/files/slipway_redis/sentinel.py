@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 _TICK = 0.5
 _GLANCE = 0.02
-_YOUNG = 5.0
 _SHUTDOWN = 5.0
 _INFO_PERIOD = 1000  # ms, of which the default is 10000: what it knows of the replicas is a second old, not ten
 
@@ -140,11 +139,10 @@ class Sentinel:
         while not self._stopping:
             code = self._child.poll()
             if code is not None:
-                lived = time.monotonic() - self._child.started
                 self._child = None
                 self._metrics.restarts.inc()
-                log.error("The Sentinel has ended by itself", extra={"code": code, "seconds": round(lived, 1)})
-                return 1 if lived < _YOUNG else 0
+                log.error("The Sentinel has ended by itself", extra={"code": code, "answered": self._tuned})
+                return 0 if self._tuned else 1
             try:
                 self._tick()
             except (redis.RedisError, OSError) as error:
@@ -162,7 +160,7 @@ class Sentinel:
         if self._secrets.apply(own, self._secrets.of_sentinel(cluster)):
             log.info("Users and passwords are applied", extra={"version": self._secrets.version})
         self._voice = self._links.voice(cluster.named(self._settings.pod), cluster)
-        master = own.sentinel_master(cluster.master_name)
+        master = self._links.says(cluster.named(self._settings.pod), cluster)
         self._metrics.up.set(True)
         self._metrics.epoch.set(int(master["config-epoch"]))
         self._metrics.others.set(int(master["num-other-sentinels"]))
