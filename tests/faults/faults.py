@@ -288,39 +288,49 @@ def all_without_power(scene: Scene) -> None:
     kubernetes.settle()
 
 
-def started_in_order(scene: Scene, order: Sequence[int]) -> None:
+def started_in_order(scene: Scene, order: Sequence[int], *, forgetful: bool = False) -> None:
     """Have one copy fall behind, kill all data pods and Sentinels, and start them again in an order, that one first.
 
-    A node starts what is its own when its kubelet does.
+    A node starts what is its own when its kubelet does. ``forgetful``: the Sentinels have lost their disks.
     """
-    site = scene.site
-    names = list(site.data)
-    places = [site.places()[names[number]] for number in order]
-    first = [names[order[0]]]
+    site, names = scene.site, list(scene.site.data)
+    places, first = [site.places()[names[number]] for number in order], names[order[0]]
+    sentinels = [f"{SENTINEL}-{number}" for number in range(len(site.sentinels))]
+    disks = {pod: (site.node_of(pod), site.volume(pod)) for pod in sentinels} if forgetful else {}
     with ExitStack() as back:
         back.callback(site.on_nodes, places, "systemctl", "start", "kubelet")
-        scene.note(f"{first[0]} killed, which falls behind")
-        halted(site, places[:1], first)
+        scene.note(f"{first} killed, which falls behind")
+        halted(site, places[:1], [first])
         scene.resumed("aware")
         scene.lasts(BEHIND)
         scene.note("all killed")
-        halted(site, places[1:], [name for name in names if name not in first], sentinels=True)
+        halted(site, places[1:], [*(name for name in names if name != first), *sentinels])
+        for node, volume in disks.values():
+            site.on_nodes([node], "find", volume, "-mindepth", "1", "-delete")
         for node in places:
             scene.note(f"{node} started")
             site.on_nodes([node], "systemctl", "start", "kubelet")
             scene.lasts(BETWEEN)
         back.pop_all()
-    scene.resumed(within=2 * AGAIN)
+    scene.resumed("aware", within=2 * AGAIN)
     site.kubernetes.settle()
 
 
-def halted(site: Site, nodes: Sequence[str], pods: Sequence[str], *, sentinels: bool = False) -> None:
+def halted(site: Site, nodes: Sequence[str], pods: Sequence[str]) -> None:
     """Kill pods for good: nobody starts them again before their kubelets are."""
-    also = [f"{SENTINEL}-{number}" for number in range(len(site.sentinels))] if sentinels else []
-    containers = {pod: (site.node_of(pod), site.container(pod)) for pod in (*pods, *also)}
+    containers = [(site.node_of(pod), site.container(pod)) for pod in pods]
     site.on_nodes(nodes, "systemctl", "stop", "kubelet")
     with ThreadPoolExecutor(len(containers)) as pool:
-        list(pool.map(lambda each: site.signal_container(each[0], each[1], "KILL"), containers.values()))
+        list(pool.map(lambda each: site.signal_container(each[0], each[1], "KILL"), containers))
+
+
+def forced(scene: Scene, order: Sequence[int]) -> None:
+    """The same where nobody remembers who was master, and ordinal 0 is made it: as charts do it, and wrong."""
+    scene.site.kubectl("create", "configmap", "redis-force", "--from-literal=master=redis-0")
+    try:
+        started_in_order(scene, order, forgetful=True)
+    finally:
+        scene.site.kubectl("delete", "configmap", "redis-force")
 
 
 def handed_over_as_others_do(scene: Scene) -> None:
@@ -383,7 +393,7 @@ FAULTS: dict[str, Fault] = {
         setting=("SLIPWAY_HANDOVER", "false"),
     ),
     "control-cold": Fault(
-        "control: cold start by ordinal 0, whose copy is behind", partial(started_in_order, order=(0, 1, 2)), runs=1,
-        loses=("aware",), setting=("SLIPWAY_START", "first"),
+        "control: cold start by ordinal 0, whose copy is behind", partial(forced, order=(0, 1, 2)), runs=1,
+        loses=("aware",),
     ),
 }  # fmt: skip

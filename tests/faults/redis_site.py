@@ -93,10 +93,9 @@ class Site:
         assert found, "redis.conf says nothing of min-replicas-max-lag"
         return int(found[1])
 
-    def pods(self, *sets: str) -> list[Object]:
-        """The pods of these StatefulSets or Deployments."""
-        wanted = re.compile(rf"({'|'.join(sets)})-(\d+|[0-9a-z]+-[0-9a-z]+)")
-        return [pod for pod in self.kubernetes.items("pods", self.here) if wanted.fullmatch(pod["metadata"]["name"])]
+    def pods(self, *names: str) -> list[Object]:
+        """The pods of some parts."""
+        return self.kubernetes.items("pods", self.here, f"--selector=app.kubernetes.io/name in ({','.join(names)})")
 
     def node_of(self, pod: str) -> str:
         """The node of a pod."""
