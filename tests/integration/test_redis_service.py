@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from slipway_redis.master_service import MasterService, Target
 
-from tests.support.api_server import ApiError
 from tests.support.redis_set import RedisSet
 from tests.support.waiting import eventually
 
@@ -28,11 +27,8 @@ class Slice:
 
     def read(self) -> Any:
         """The object, None if there is none."""
-        try:
-            return self._api.request("GET", f"{self._path}/{SERVICE}")
-        except ApiError as error:
-            assert error.code == 404
-            return None
+        path = f"{self._path}/{SERVICE}"
+        return self._api.request("GET", path) if self._api.has(path) else None
 
     def shows(self) -> tuple[str, str, int]:
         """The pod, its address and the epoch."""

@@ -194,3 +194,15 @@ def test_a_master_that_was_stopped_steps_down_as_soon_as_it_goes_on(three: Redis
         eventually(lambda: old.role() == "slave", within=4, what="it has stepped down", every=0.05)
         three.settled(master=new.name)
     assert not writers.lost(new)
+
+
+def test_a_start_by_the_first_pod_loses_what_a_safe_one_keeps(three: RedisSet) -> None:
+    """The negative control of the tests above: the first pod's copy is stale, and it is master all the same."""
+    three.data[0].kill()
+    three.settled(pods=without(three, three.data[0]))
+    with Writers(three, acks=1) as writers:
+        writers.reach(100)
+        three.kill()
+    three.start(three.data, SLIPWAY_START="first")
+    eventually(lambda: three.data[0].role() == "master", within=20, what="the first is master")
+    assert writers.lost(three.data[0])

@@ -87,13 +87,13 @@ def subnet() -> str:
         return found
 
 
-def client(ip: str, port: int, user: str = "app", password: str = "", *, timeout: float = 2.0) -> redis.Redis:
+def client(ip: str, port: int, user: str, password: str, *, timeout: float = 2.0) -> redis.Redis:
     """A client that repeats nothing."""
     return redis.Redis(
         host=ip,
         port=port,
         username=user,
-        password=password or PASSWORDS[user],
+        password=password,
         protocol=2,
         decode_responses=True,
         socket_timeout=timeout,
@@ -113,6 +113,7 @@ class Pod:
     port: int
     home: Path
     environment: dict[str, str]
+    passwords: Mapping[str, str] = field(repr=False)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -182,7 +183,7 @@ class Pod:
 
     def to(self, user: str = "agent", *, timeout: float = 2.0) -> redis.Redis:
         """A client of the Redis or Sentinel itself."""
-        return client(self.ip, self.port, user, timeout=timeout)
+        return client(self.ip, self.port, user, self.passwords[user], timeout=timeout)
 
     def get(self, path: str) -> tuple[int, str]:
         """What the agent serves there; status 0 if nobody answers."""
@@ -232,6 +233,7 @@ class RedisSet:
     ) -> None:
         self.home = home
         self.subnet = subnet()
+        self.passwords = dict(PASSWORDS)  # which the tests use
         self._write_programs()
         self._write_files(data, sentinels, (1 if data > 1 else 0) if acks is None else acks)
         shared = self._environment() | settings
@@ -300,7 +302,7 @@ class RedisSet:
         home = self.home / name
         (home / "data").mkdir(parents=True)
         own = {"SLIPWAY_POD": name, "SLIPWAY_DATA_DIR": str(home / "data"), "SLIPWAY_BIND": ip}
-        return Pod(kind, name, ip, port, home, {**shared, **own})
+        return Pod(kind, name, ip, port, home, {**shared, **own}, self.passwords)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -368,6 +370,7 @@ class Writers:
         self.acknowledged = {f"w{number}": 0 for number in range(count)}
         self.attempted = dict(self.acknowledged)
         self.times: list[float] = []
+        self.failures: list[str] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._write, args=(key,), daemon=True) for key in self.acknowledged]
@@ -412,10 +415,11 @@ class Writers:
                 time.sleep(0.02)
                 continue
             try:
-                with client(pod.ip, pod.port, timeout=3) as connection:
+                with pod.to("app", timeout=3) as connection:
                     while not self._stopping.is_set():
                         self._one(connection, key)
-            except (redis.RedisError, OSError):
+            except (redis.RedisError, OSError) as error:
+                self.failures.append(str(error))
                 time.sleep(0.02)
 
     def _one(self, connection: redis.Redis, key: str) -> None:
