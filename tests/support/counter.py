@@ -6,15 +6,21 @@ with a_redis(home) as redis, Counter(home / "counter", redis.settings) as counte
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import redis
@@ -26,9 +32,7 @@ from tests.support.redis import program
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 FILES = CHECKOUT / "roles" / "counter" / "files"
 MASTER = "test-redis"
@@ -60,6 +64,8 @@ class Server:
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.home, stdout=log, stderr=log)
         eventually(self.answers, within=20, what=f"{self.name} answers", every=0.02)
+        if kind == "redis-sentinel":
+            self.ask("SENTINEL", "DEBUG", "INFO-PERIOD", 500)  # so that it soon sees who follows whom, by itself 10 s
 
     def answers(self) -> bool:
         """Whether it does."""
@@ -111,16 +117,18 @@ class Redis:
             "COUNTER_TIMEOUT": "2",
         }
 
-    def named(self) -> str:
-        """The name of the node that is master, as the first Sentinel that runs says."""
-        sentinel = next(each for each in self.sentinels if each.process and each.process.poll() is None)
-        _, port = sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
+    def named(self, sentinel: Server) -> str:
+        """The name of the node that is master, as a Sentinel says; nothing if it does not answer."""
+        try:
+            _, port = sentinel.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
+        except redis.exceptions.ConnectionError:
+            return ""
         return next(each.name for each in self.nodes if each.port == int(port))
 
     @property
     def master(self) -> Server:
-        """The node that is master."""
-        name = self.named()
+        """The node that most Sentinels say is master."""
+        name = self.named_by_most()
         return next(each for each in self.nodes if each.name == name)
 
     @property
@@ -134,8 +142,9 @@ class Redis:
         eventually(self._settled, within=30, what="replicas and Sentinels know each other", every=0.05)
 
     def _settled(self) -> bool:
-        master = self.master
-        role = master.ask("ROLE")
+        if not self.named_by_most():
+            return False
+        role = self.master.ask("ROLE")
         if role[0] != "master" or len(role[2]) != len(self.nodes) - 1:
             return False
         wanted = {"num-slaves": len(self.nodes) - 1, "num-other-sentinels": len(self.sentinels) - 1}
@@ -146,11 +155,40 @@ class Redis:
                 return False
         return True
 
-    def fail_over(self) -> Server:
-        """Have the Sentinels make another node the master, and wait until they name it."""
-        before = self.named()
+    def named_by_most(self) -> str:
+        """The name of the node that more than half of the Sentinels name, or nothing."""
+        names = [self.named(sentinel) for sentinel in self.sentinels]
+        return next((name for name in names if 2 * names.count(name) > len(names)), "")
+
+    def hand_over(self) -> Server:
+        """As an agent does before its master stops: hold writes back, have another made master, and follow that one."""
+        before = self.master
+        before.ask("CLIENT", "PAUSE", 20_000, "WRITE")
+        eventually(lambda: self._even(before), within=5, what="replicas that have all", every=0.01)
         self.sentinels[0].ask("SENTINEL", "FAILOVER", MASTER)
-        eventually(lambda: self.named() != before, within=20, what="another master", every=0.02)
+        eventually(lambda: self.named_by_most() != before.name, within=20, what="another master", every=0.02)
+        after = self.master
+        before.ask("REPLICAOF", "127.0.0.1", after.port)
+        before.ask("CLIENT", "UNPAUSE")
+        return after
+
+    @staticmethod
+    def _even(master: Server) -> bool:
+        _, offset, replicas = master.ask("ROLE")
+        return {int(each[2]) for each in replicas} == {int(offset)}
+
+    def mend(self) -> None:
+        """Have all run, and follow one of them."""
+        for each in (*self.nodes, *self.sentinels):
+            if each.process and each.process.poll() is None:
+                each.send(signal.SIGCONT)
+            else:
+                each.start()
+        self.settle()
+
+    def await_another(self, before: Server) -> Server:
+        """Wait until most Sentinels name another node than this one, which is lost."""
+        eventually(lambda: self.named_by_most() not in ("", before.name), within=30, what="another master", every=0.02)
         return self.master
 
 
@@ -218,6 +256,44 @@ def _sentinel(home: Path, number: int, ports: list[int], nodes: int, secrets: Ma
     ]
     name = f"redis-sentinel-{number}"
     return Server(name, home / name, own[number], "\n".join(lines), secrets["agent"])
+
+
+class Forward:
+    """A port of loopback that leads to another: new connections to where it leads now, old ones where they led."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.port = free_ports(1)[0]
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more."""
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self.target), timeout=2)
+            except OSError:
+                near.close()
+                continue
+            far.settimeout(None)
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _copy(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+        for end in (one, other):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True)
@@ -327,6 +403,12 @@ class Counter:
         except OSError:
             return Answer(0, {}, "", 0)
 
+    def connections(self) -> int:
+        """How many callers are connected, as the kernel says."""
+        lines = Path("/proc/net/tcp6").read_text().splitlines()[1:] + Path("/proc/net/tcp").read_text().splitlines()[1:]
+        ends = [line.split()[1:4] for line in lines]
+        return sum(local.endswith(f":{self.port:04X}") and state == "01" for local, _, state in ends)
+
     def metrics(self) -> dict[str, float]:
         """Every sample by its name with labels."""
         lines = self.told("/metrics").body.splitlines()
@@ -353,3 +435,73 @@ class Counter:
             connection.close()
         found = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, found, text, time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class Write:
+    """A request to count that was answered, and when, in seconds of the monotonic clock."""
+
+    key: str
+    answer: Answer
+    at: float
+
+
+@dataclass
+class Writers:
+    """Writers that count, one request after the other, until they are stopped. Every other one gives keys."""
+
+    counter: Counter
+    many: int = 8
+    writes: list[Write] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(self.many)
+        self._running = [self._pool.submit(self._write, number) for number in range(self.many)]
+        self.more(50)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._pool.shutdown()
+        for each in self._running:
+            each.result()
+
+    def _write(self, writer: int) -> None:
+        for number in count():
+            if self._stop.is_set():
+                return
+            key = f"{writer}-{number}" if writer % 2 else ""
+            self.writes.append(Write(key, self.counter.post(key), time.monotonic()))
+
+    def more(self, wanted: int, *, within: float = 30) -> None:
+        """Wait until so many more were counted."""
+        least = len(self.counted) + wanted
+        eventually(lambda: len(self.counted) >= least, within=within, what=f"{wanted} more counted", every=0.02)
+
+    @property
+    def counted(self) -> list[Write]:
+        """What was acknowledged."""
+        return [each for each in list(self.writes) if each.answer.status == 200]
+
+    @property
+    def refused(self) -> list[Write]:
+        """What was not."""
+        return [each for each in list(self.writes) if each.answer.status != 200]
+
+    @property
+    def outage(self) -> float:
+        """The longest time without an acknowledgement, in seconds."""
+        times = sorted(each.at for each in self.counted)
+        return max(later - earlier for earlier, later in pairwise(times))
+
+    def check(self, final: int) -> None:
+        """No number was given twice, none is lost, and nothing was counted that nobody asked for.
+
+        :param final: the count when all is over.
+        """
+        numbers = [each.answer.count for each in self.counted]
+        assert len(set(numbers)) == len(numbers)
+        assert max(numbers) <= final
+        unknown = [each for each in self.refused if each.answer.json["counted"] is None]
+        assert len(numbers) <= final <= len(numbers) + len(unknown)

@@ -82,13 +82,17 @@ class Lines:
                 await connection.send_packed_command(connection.pack_commands(commands))
                 return await _replies(connection, len(commands))
         except _FAILURES as error:
-            with contextlib.suppress(*_FAILURES):
-                await self._pool.disconnect(inuse_connections=False)  # what is idle is most likely as dead
+            await self.renew()  # what is idle is most likely as dead
             raise UnansweredError(f"no answer of {self.address}: {_said(error)}") from error
         finally:
             if self._closed:
                 await connection.disconnect(nowait=True)
             await self._pool.release(connection)
+
+    async def renew(self) -> None:
+        """Have new connections from now on: the address may lead somewhere else."""
+        with contextlib.suppress(*_FAILURES):
+            await self._pool.disconnect(inuse_connections=False)
 
     async def close(self, *, within: float = 0) -> None:
         """Give up what is not sent, and within so many seconds what is."""
@@ -98,8 +102,7 @@ class Lines:
             for limit in limits:
                 if not limit.expired() and (limit.when() or until) > until:
                     limit.reschedule(until)
-        with contextlib.suppress(*_FAILURES):
-            await self._pool.disconnect(inuse_connections=False)
+        await self.renew()
 
     async def _connected(self) -> t.Any:
         try:

@@ -17,6 +17,9 @@ if t.TYPE_CHECKING:
 # Errors that pass: there is another master soon, or this one has its replicas again, its data or the new password.
 PASSING = frozenset({"READONLY", "NOREPLICAS", "MASTERDOWN", "LOADING", "NOAUTH", "WRONGPASS"})
 
+# Errors of one that is no master: a connection by another's name is made anew, which may lead to the master.
+ELSEWHERE = frozenset({"READONLY", "MASTERDOWN"})
+
 # Counts once for each key. A repeated one is written to as well: WAIT waits for what its own connection wrote.
 # The count is read as text, since Lua's numbers are exact up to 2**53 only.
 ONCE = """

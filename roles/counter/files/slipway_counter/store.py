@@ -110,8 +110,12 @@ class Store:
             self._lines[address] = Lines(
                 address, self._credentials, connecting=settings.connect_timeout, most=settings.connections
             )
-        replies = await self._lines[address].ask(commands, within=within)
-        if self._master.address != address and not isinstance(replies[0], Exception):
+        lines = self._lines[address]
+        replies = await lines.ask(commands, within=within)
+        if isinstance(replies[0], Exception):
+            if outcomes.code_of(replies[0]) in outcomes.ELSEWHERE:
+                await lines.renew()
+        elif self._master.address != address:
             raise UnansweredError(f"{address} was replaced meanwhile: what it has may be dropped")
         return replies
 
