@@ -207,6 +207,10 @@ class Pod:
         rows = (line.rsplit(" ", 1) for line in self.get("/metrics")[1].splitlines() if line and line[0] != "#")
         return {name: float(value) for name, value in rows}
 
+    def answers(self) -> None:
+        """Wait until the agent does."""
+        eventually(lambda: self.get("/healthz")[0] == 200, within=15, what=f"the agent of {self.name}", every=0.02)
+
     def ready(self) -> bool:
         return self.get("/readyz")[0] == 200
 

@@ -256,6 +256,12 @@ UP, DOWN = Live(role=R, master="b", link_up=True, replid="r"), Live(role=R, mast
 PROMOTABLE: dict[str, tuple[Evidence, Live, bool, bool]] = {
     # evidence, live, before, now
     "in sync": (evidence({"a": copy(), "b": master()}, say("b")), UP, False, True),
+    "in sync, but the Sentinels still find the master down": (
+        evidence({"a": copy(), "b": master()}, say("b", down=True)),
+        UP,
+        False,
+        False,
+    ),
     "not yet in sync": (evidence({"a": copy(), "b": master()}, say("b")), DOWN, False, False),
     "in sync with another than is named": (evidence({"a": copy(), "b": master()}, say("c")), UP, False, False),
     "in sync, but not known of which life": (evidence({"a": copy(), "b": master(3, 1)}, say("b")), UP, False, False),

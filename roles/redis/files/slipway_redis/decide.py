@@ -55,8 +55,9 @@ def may_be_promoted(evidence: Evidence, live: Live, was: bool) -> bool:
     master = named(evidence)
     if master is None or master.master == evidence.me:
         return was
-    if live.role is Role.REPLICA and live.master == master.master and live.link_up and _same_lineage(evidence, master):
-        return True
+    follows = live.role is Role.REPLICA and live.master == master.master and live.link_up
+    if follows and _same_lineage(evidence, master) and not any(each.down for each in evidence.voices.values()):
+        return True  # not while the master has only just come up: it would be replaced for no reason
     return was or evidence.force == evidence.me or _stands_in(evidence, master.master)
 
 

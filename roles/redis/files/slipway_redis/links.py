@@ -74,10 +74,12 @@ class Links:
             answer = self._ask(node)
             return Voice() if answer and answer.get("blank") else None
         ip, port = address[0], int(address[1])
+        flags = str(state["flags"])
         return Voice(
-            master=cluster.at(ip if isinstance(ip, str) else ip.decode(), port),
+            master=cluster.at(str(ip), port),
             epoch=int(state["config-epoch"]),
-            switching="failover_in_progress" in str(state["flags"]),
+            switching="failover_in_progress" in flags,
+            down="_down" in flags,
         )
 
     def live(self, node: Node, cluster: Cluster) -> Live | None:

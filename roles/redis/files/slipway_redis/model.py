@@ -157,12 +157,13 @@ class Copy:
 class Voice:
     """A Sentinel that answers. Without a ``master`` it remembers nothing yet.
 
-    :param switching: whether it sees a failover under way.
+    :param switching: whether it sees a failover under way. :param down: whether it finds the master down.
     """
 
     master: str = ""
     epoch: int = 0
     switching: bool = False
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,8 +93,10 @@ def cluster_of(document: t.Any) -> Cluster:
         cluster = Cluster(
             data=data, sentinels=sentinels, master_name=str(document["master_name"]), quorum=int(document["quorum"])
         )
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise ValueError(f"it lacks {error}") from error
+    except TypeError as error:
+        raise ValueError("it is no object with data, sentinels, master_name and quorum") from error
     names = [each.name for each in (*data, *sentinels)]
     if not data or not sentinels or len(set(names)) < len(names):
         raise ValueError("give at least one node of data and one of sentinels, each with a name of its own")
