@@ -291,12 +291,14 @@ def all_without_power(scene: Scene) -> None:
 def started_in_order(scene: Scene, order: Sequence[int], *, forgetful: bool = False) -> None:
     """Have one copy fall behind, kill all data pods and Sentinels, and start them again in an order, that one first.
 
-    A node starts what is its own when its kubelet does. ``forgetful``: the Sentinels have lost their disks.
+    A node starts what is its own when its kubelet does. ``forgetful``: the Sentinels have lost their disks, and the
+    agents what they noted of the copies, as where there is nothing of the kind.
     """
     site, names = scene.site, list(scene.site.data)
     places, first = [site.places()[names[number]] for number in order], names[order[0]]
     sentinels = [f"{SENTINEL}-{number}" for number in range(len(site.sentinels))]
-    disks = {pod: (site.node_of(pod), site.volume(pod)) for pod in sentinels} if forgetful else {}
+    lost = [*((pod, "*") for pod in sentinels), *((pod, "state.json") for pod in names)] if forgetful else []
+    files = [(site.node_of(pod), site.volume(pod), name) for pod, name in lost]
     with ExitStack() as back:
         back.callback(site.on_nodes, places, "systemctl", "start", "kubelet")
         scene.note(f"{first} killed, which falls behind")
@@ -305,8 +307,8 @@ def started_in_order(scene: Scene, order: Sequence[int], *, forgetful: bool = Fa
         scene.lasts(BEHIND)
         scene.note("all killed")
         halted(site, places[1:], [*(name for name in names if name != first), *sentinels])
-        for node, volume in disks.values():
-            site.on_nodes([node], "find", volume, "-mindepth", "1", "-delete")
+        for node, volume, name in files:
+            site.on_nodes([node], "find", volume, "-mindepth", "1", "-name", name, "-delete")
         for node in places:
             scene.note(f"{node} started")
             site.on_nodes([node], "systemctl", "start", "kubelet")
