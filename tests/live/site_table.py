@@ -64,6 +64,8 @@ ROWS = (
     Row("object_store", "-n slipway get deployment object-store-0 --ignore-not-found --output=name", ""),
     Row("publisher", "-n slipway get deployment publisher --ignore-not-found --output=name", ""),
     Row("nginx_pool", "-n slipway get deployment nginx-pool --ignore-not-found --output=name", ""),
+    Row("redis", "-n redis get statefulset redis --ignore-not-found --output=name", ""),
+    Row("counter", "-n redis get deployment counter --ignore-not-found --output=name", ""),
     Row("labels", "get nodes --selector=slipway.dev/clusters!=allowed --output=name", ""),
 )
 

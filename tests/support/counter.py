@@ -193,11 +193,11 @@ class Redis:
 
 
 @contextmanager
-def a_redis(home: Path, *, nodes: int = 3, sentinels: int = 3) -> Iterator[Redis]:
+def a_redis(home: Path, *, nodes: int = 3, sentinels: int = 3, user: str = "app") -> Iterator[Redis]:
     """A master with replicas and Sentinels that have found each other."""
     home.mkdir(parents=True)
     secrets = users.settled(
-        users.Held({}, {}, {}), user="app", given=PASSWORD, phase="keep", make=lambda: f"made-up-{next(_numbers):04}"
+        users.Held({}, {}, {}), user=user, given=PASSWORD, phase="keep", make=lambda: f"made-up-{next(_numbers):04}"
     )
     for name in ("users.acl", "sentinel.acl"):
         (home / name).write_text(secrets.internal[name])
