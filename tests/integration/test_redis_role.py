@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
 import json
 import re
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.ansible import Run, playbook, run
+from tests.support.ansible import Run, module, playbook, run
 from tests.support.api_server import POWERLESS
 from tests.support.kubernetes import succeed
 from tests.support.paths import BUNDLE_BIN, VENV_BIN
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tests.support.api_server import ApiServer
 
 IMAGE = "slipway.local/redis:0123456789ab"
-PASSWORD = "it's \"open\" sesame"
+PASSWORD = 'it\'s "open" sesame'
 _numbers = itertools.count(1)
 
 # Everything that the agents may do, beside what anybody may: see docs/security.md.
@@ -87,6 +88,11 @@ class Site:
     def install(self, kubeconfig: Path, *flags: str, **variables: Any) -> Run:
         return self.play(kubeconfig, [{"name": "namespaces"}, {"name": "redis"}], *flags, **variables)
 
+    def have_namespace(self) -> None:
+        """Have its namespace, as the role namespaces makes it."""
+        labels = {"app.kubernetes.io/managed-by": "slipway"}
+        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace, "labels": labels}})
+
     def get(self, path: str) -> Any:
         return self.api.request("GET", path.format(self.namespace))
 
@@ -141,3 +147,155 @@ def test_by_an_admin(site: Site) -> None:
     assert given == {name: site.get(SERVICE.format(name))["spec"]["clusterIP"] for name in names}
     assert site.get(MAP.format("redis-bootstrap"))["data"] == {"bootstrap": "true"}
     assert "selector" not in site.get(SERVICE.format("redis-master"))["spec"]
+
+
+def test_by_one_who_was_granted_no_more_than_needed(site: Site) -> None:
+    succeed(site.play(site.admin, [{"name": role, "tasks_from": "grant"} for role in ("namespaces", "redis")]))
+    succeed(site.install(site.user, "--check"))
+    assert not site.has(SET.format("redis"))
+    succeed(site.install(site.user))
+    assert succeed(site.install(site.user)).changed == []
+    spec = site.get(SET.format("redis"))["spec"]["template"]["spec"]
+    assert spec["containers"][0]["image"] == IMAGE
+    assert "preferredDuringSchedulingIgnoredDuringExecution" in spec["affinity"]["podAntiAffinity"]  # nodes are hidden
+
+    claim = site.get(SET.format("redis"))["spec"]["volumeClaimTemplates"][0]
+    claim = {**claim, "metadata": {**claim["metadata"], "name": "data-redis-0"}}  # as its controller makes them
+    site.api.request("POST", f"/api/v1/namespaces/{site.namespace}/persistentvolumeclaims", claim)
+    succeed(site.play(site.user, [{"name": "redis", "tasks_from": "remove"}]))
+    assert "deletionTimestamp" in site.get(SET.format("redis"))["metadata"]  # no controller lets it go here
+    for name in ("redis", "redis-acl"):
+        assert not site.has(f"/api/v1/namespaces/{{}}/secrets/{name}")
+    for name in ("redis-bootstrap", "redis-nodes"):
+        assert not site.has(MAP.format(name))
+    [claim] = site.get("/api/v1/namespaces/{}/persistentvolumeclaims")["items"]
+    assert "deletionTimestamp" in claim["metadata"]
+
+
+def test_a_password_with_quotes_and_spaces(site: Site) -> None:
+    answer = succeed(site.install(site.admin, "--diff", "-vv", redis_password=PASSWORD))
+    assert site.held("redis") == {"username": "app", "password": PASSWORD}
+    for text in (PASSWORD, "sesame"):
+        assert text not in answer.output
+    assert succeed(site.install(site.admin, redis_password="")).changed == []
+    refused = site.install(site.admin, redis_password="another good password")
+    assert refused.code != 0
+    assert refused.changed == []
+    assert "playbooks/rotate_redis_password.yml changes it" in " ".join(refused.output.split())
+    assert "another good password" not in refused.output
+
+
+def test_a_secret_of_somebody_else_is_used_and_never_written(site: Site) -> None:
+    site.have_namespace()
+    foreign = {"metadata": {"name": "redis"}, "stringData": {"password": PASSWORD}}
+    made = site.api.request("POST", f"/api/v1/namespaces/{site.namespace}/secrets", foreign)
+    succeed(site.install(site.admin))
+    kept = site.get("/api/v1/namespaces/{}/secrets/redis")
+    assert kept["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+    [line] = [each for each in site.held("redis-acl")["users.acl"].splitlines() if each.startswith("user app ")]
+    assert hashlib.sha256(PASSWORD.encode()).hexdigest() in line
+
+
+def test_first_start_alone_may_be_with_nothing(site: Site) -> None:
+    succeed(site.install(site.admin))
+    site.api.request("DELETE", MAP.format("redis-bootstrap").format(site.namespace))  # as the role does in the end
+    assert succeed(site.install(site.admin)).changed == []
+    assert not site.has(MAP.format("redis-bootstrap"))
+
+
+def test_scaling(site: Site) -> None:
+    succeed(site.install(site.admin))
+    before = {name: site.get(SET.format(name))["spec"] for name in ("redis", "redis-sentinel")}
+    addresses = json.loads(site.get(MAP.format("redis-nodes"))["data"]["nodes.json"])
+    succeed(site.install(site.admin, redis_replicas=5))
+    after = {name: site.get(SET.format(name))["spec"] for name in ("redis", "redis-sentinel")}
+    assert (before["redis"]["replicas"], after["redis"]["replicas"]) == (3, 5)
+    assert before["redis"]["template"] == after["redis"]["template"]  # no data pod restarts for it
+    assert before["redis-sentinel"]["template"] != after["redis-sentinel"]["template"]
+    nodes = json.loads(site.get(MAP.format("redis-nodes"))["data"]["nodes.json"])
+    assert nodes["data"][:3] == addresses["data"]
+    assert all(each["ip"] for each in nodes["data"])
+
+    succeed(site.install(site.admin, redis_replicas=3))
+    assert site.get(SET.format("redis"))["spec"]["replicas"] == 3
+    assert not site.has(SERVICE.format("redis-4"))
+    assert succeed(site.install(site.admin, redis_replicas=3)).changed == []
+
+
+def test_one_node_works_and_is_told_of(site: Site) -> None:
+    node = {"metadata": {"name": f"node-of-{site.namespace}", "labels": {"only": site.namespace}}}
+    site.api.request("POST", "/api/v1/nodes", node)
+    answer = succeed(site.install(site.admin, redis_node_selector={"only": site.namespace}))
+    assert "it is NOT highly available" in answer.output
+    affinity = site.get(SET.format("redis"))["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]
+    assert list(affinity) == ["preferredDuringSchedulingIgnoredDuringExecution"]
+
+
+def test_rotation_of_what_is_kept(site: Site) -> None:
+    """The steps without pods: what each leaves in the Secrets; with pods they are tried on VMs."""
+    succeed(site.install(site.admin, redis_password=PASSWORD))
+    before = site.held("redis-acl")
+
+    def step(phase: str, password: str = "") -> dict[str, Any]:
+        options = {"namespace": site.namespace, "user": "app", "password": password, "phase": phase}
+        answer = module("redis_users", options, "--diff", "-vvv", kubeconfig=site.admin)
+        assert PASSWORD not in answer.output
+        for held in (site.held(name) for name in ("redis", "redis-acl")):
+            for key, value in held.items():
+                assert key in ("username", "version") or value not in answer.output
+        return answer.result
+
+    begun = step("begin")
+    assert begun["rotating"]
+    assert step("begin")["changed"] is False
+    assert succeed(site.install(site.admin)).changed == []  # site.yml while it goes on
+    assert site.held("redis")["password"] == PASSWORD
+    replicated = step("replicate")
+    assert site.held("redis-acl")["agent"] != before["agent"]
+    assert replicated["version"] != begun["version"]
+    switched = step("switch")
+    assert (switched["secrets"], switched["version"]) == (["redis"], replicated["version"])
+    finished = step("finish")
+    assert finished["rotating"] is False
+    assert not site.has("/api/v1/namespaces/{}/secrets/redis-rotation")
+    new = site.held("redis")["password"]
+    [line] = [each for each in site.held("redis-acl")["users.acl"].splitlines() if each.startswith("user app ")]
+    assert re.findall("#([0-9a-f]{64})", line) == [hashlib.sha256(new.encode()).hexdigest()]
+    assert succeed(site.install(site.admin)).changed == []
+
+
+@pytest.mark.parametrize(
+    ("there", "variables", "said"),
+    [
+        ("nothing", {"namespaces_list": [{"name": "other"}]}, "redis_enabled: false makes a site without it"),
+        ("nothing", {"redis_sentinel_replicas": 4}, "an even number outvotes no more failures"),
+        (
+            "a namespace",
+            {"redis_storage_class": "none-such", "addons_storage": "false"},
+            "there is no StorageClass none-such",
+        ),
+        ("ours", {"redis_size": "5Gi"}, "Give redis_size: 2Gi"),
+        ("foreign", {}, "StatefulSet redis in namespace"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_changed(
+    site: Site, there: str, variables: dict[str, Any], said: str
+) -> None:
+    if there == "ours":
+        succeed(site.install(site.admin))
+    if there in ("a namespace", "foreign"):
+        site.have_namespace()
+    if there == "foreign":
+        labels = {"app": "another"}
+        container = {"name": "redis", "image": "redis:7"}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+        spec = {"serviceName": "redis", "selector": {"matchLabels": labels}, "template": template}
+        path = f"/apis/apps/v1/namespaces/{site.namespace}/statefulsets"
+        site.api.request("POST", path, {"metadata": {"name": "redis"}, "spec": spec})
+    given = {**site.variables(site.admin), "worker_enabled": False, **variables}
+    answer = playbook("site", given, inventory="existing")
+    assert answer.code != 0
+    assert answer.changed == []
+    assert said in " ".join(answer.output.split())
+    for name in ("redis", "redis-acl"):
+        assert there == "ours" or not site.has(f"/api/v1/namespaces/{{}}/secrets/{name}")

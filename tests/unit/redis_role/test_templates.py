@@ -140,14 +140,17 @@ def test_what_restarts_pods(variables: dict[str, Any], restarted: set[str]) -> N
 def test_configuration() -> None:
     lines = known("_redis_configuration").splitlines()
     settings = dict(line.split(maxsplit=1) for line in lines if not line.startswith("#"))
-    assert settings.items() >= {
-        "appendonly": "yes",
-        "min-replicas-to-write": "1",
-        "min-replicas-max-lag": "3",
-        "repl-diskless-sync-delay": "0",
-        "replica-serve-stale-data": "no",
-        "maxmemory-policy": "noeviction",
-    }.items()
+    assert (
+        settings.items()
+        >= {
+            "appendonly": "yes",
+            "min-replicas-to-write": "1",
+            "min-replicas-max-lag": "3",
+            "repl-diskless-sync-delay": "0",
+            "replica-serve-stale-data": "no",
+            "maxmemory-policy": "noeviction",
+        }.items()
+    )
     alone = known("_redis_configuration", redis_replicas=1)
     assert "min-replicas-to-write 0\n" in alone
 
@@ -170,7 +173,7 @@ def test_configuration() -> None:
         ({"redis_password": "short"}, "redis_password"),
         ({"redis_password": " "}, "redis_password"),
         ({"redis_password": "aaaaaaaaaaaaaaaaaaaa"}, "redis_password"),
-        ({"redis_password": "it's \"open\" sesame"}, ""),
+        ({"redis_password": 'it\'s "open" sesame'}, ""),
     ],
 )
 def test_what_is_refused(variables: dict[str, Any], refused: str) -> None:

@@ -14,6 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 
 _CONNECT, _READ = 5.0, 60.0  # seconds
 _BLOCK = 1 << 20
+BEFORE: t.Final = "before-"
+"""What the names begin with of what a restore has replaced."""
 _MISSING = ("NoSuchBucket", "NoSuchKey", "404")
 
 
@@ -104,15 +106,10 @@ class Archive:
                 if getattr(error.__cause__, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode") != 409:
                     raise
 
-    def backups(self) -> list[Backup]:
-        """Return the backups, the newest first."""
-        keys = sorted((key for key in self._keys() if key.endswith(".json")), reverse=True)
-        return [Backup.of(self._get(key)) for key in keys]
-
     def newest(self) -> Backup | None:
-        """Return the newest backup, if there is any."""
-        keys = sorted(key for key in self._keys() if key.endswith(".json"))
-        return Backup.of(self._get(keys[-1])) if keys else None
+        """Return the newest backup, if there is any, that is not what a restore has replaced."""
+        names = self._names(before=False)
+        return self.named(names[0]) if names else None
 
     def named(self, name: str) -> Backup:
         """Return the note of a backup. :raises ArchiveError: if there is none of that name."""
@@ -134,13 +131,18 @@ class Archive:
         if digest_of(file) != backup.sha256:
             raise ArchiveError(f"{backup.name}.rdb is not what was written: it has another sha256")
 
-    def prune(self, keep: int) -> list[str]:
-        """Delete all but the newest, of each its note first; return their names."""
-        names = sorted({Path(key).stem for key in self._keys()}, reverse=True)
-        for name in names[keep:]:
-            for ending in ("json", "rdb"):
-                self._ask("delete_object", f"delete {name}.{ending}", Key=f"{self._prefix}{name}.{ending}")
-        return names[keep:]
+    def prune(self, keep: int) -> None:
+        """Delete all but the newest, of each its note first; as many as that of what restores have replaced stay too."""
+        for before in (True, False):
+            for name in self._names(before=before)[keep:]:
+                for ending in ("json", "rdb"):
+                    key = f"{self._prefix}{name}.{ending}"
+                    self._ask("delete_object", f"delete {name}.{ending}", Key=key)
+
+    def _names(self, *, before: bool) -> list[str]:
+        """Return the names of backups, or of what restores have replaced, the newest first."""
+        names = {Path(key).stem for key in self._keys() if key.endswith(".json")}
+        return sorted((name for name in names if name.startswith(BEFORE) == before), reverse=True)
 
     def _keys(self) -> t.Iterator[str]:
         query: dict[str, str] = {"Prefix": self._prefix}

@@ -64,9 +64,18 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def make(
-    nodes: Set, archive: Archive, *, keys: Sequence[str], work_dir: Path, server: Sequence[str | Path] = SERVER
+    nodes: Set,
+    archive: Archive,
+    *,
+    keys: Sequence[str],
+    work_dir: Path,
+    called: str = "",
+    server: Sequence[str | Path] = SERVER,
 ) -> Backup:
-    """Take the data, see that it loads, and store it. :raises ArchiveError, DumpError, redis.RedisError:"""
+    """Take the data, see that it loads, and store it, its name beginning as it is ``called``.
+
+    :raises ArchiveError, DumpError, redis.RedisError:
+    """
     master = nodes.master()
     source = nodes.source(master)
     with tempfile.TemporaryDirectory(dir=work_dir) as home:
@@ -76,7 +85,7 @@ def make(
         with loaded(file, server=server) as copy:
             digest = digest_of(file)
             backup = Backup(
-                name=f"{at}-{digest[:12]}",
+                name=f"{called}{at}-{digest[:12]}",
                 at=at,
                 master_name=nodes.master_name,
                 source=source.name,

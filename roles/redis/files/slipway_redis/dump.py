@@ -22,6 +22,7 @@ SERVER: t.Final = ("redis-server",)
 _TIMEOUT = 10.0  # seconds that an answer may take
 _SYNC_TIMEOUT = 300.0  # until a Redis that saves its data begins to send it
 _LOAD_TIMEOUT = 300.0
+_CATCH_UP = 5.0  # replicas tell how far they are once a second
 _BLOCK = 1 << 16
 
 
@@ -90,11 +91,19 @@ class Set:
         return (_text(answer[0]), int(answer[1])) if answer else None
 
     def source(self, master: Node) -> Node:
-        """Return the data pod to take the data from: a replica that has all of it, else the master."""
+        """Return the data pod to take the data from: a replica that has all that the master has now, else the master."""
+        deadline = time.monotonic() + _CATCH_UP
         with self.client(master) as client:
-            role = client.execute_command("ROLE")
-        online = [(_text(ip), int(port)) for ip, port, offset in role[2] if int(offset) >= int(role[1])]
-        return next((node for node in self.data if (node.ip, node.port) in online), master)
+            wanted = int(client.execute_command("ROLE")[1])
+            while time.monotonic() < deadline:
+                replicas = client.execute_command("ROLE")[2]
+                there = [(_text(ip), int(port)) for ip, port, offset in replicas if int(offset) >= wanted]
+                if found := [node for node in self.data if (node.ip, node.port) in there]:
+                    return found[0]
+                if not replicas:
+                    break
+                time.sleep(0.1)
+        return master
 
 
 def take(nodes: Set, source: Node, file: Path) -> None:

@@ -22,7 +22,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils.program.command impo
 from ansible_collections.slipway.cloud.plugins.module_utils.program.settings import SettingsError
 
 from . import backup as backups
-from .archive import Archive, ArchiveError, Backup, Target
+from .archive import BEFORE, Archive, ArchiveError, Backup, Target
 from .dump import SERVER, DumpError, Node, Set, loaded, shown
 
 if t.TYPE_CHECKING:
@@ -102,7 +102,10 @@ def run(
             found = difference(copy, nodes, master, keys)
             before = None
             if not look and not found.nothing:
-                before = backups.make(nodes, archive, keys=keys, work_dir=work_dir, server=server)
+                _make_room(copy, nodes, master)
+                before = backups.make(
+                    nodes, archive, keys=keys, work_dir=work_dir, called=BEFORE, server=server
+                )
                 replace(copy, nodes, master)
     return {
         "backup": asdict(chosen),
@@ -141,8 +144,6 @@ def difference(copy: redis.Redis, nodes: Set, master: Node, keys: Sequence[str])
 def replace(copy: redis.Redis, nodes: Set, master: Node) -> None:
     """Have Redis hold what the copy holds, at once. :raises RestoreError, redis.RedisError: and it is as it was."""
     with nodes.client(master) as live, nodes.client(master, db=_LAST) as last:
-        _refuse_strange(copy, live, nodes, master)
-        _clear(nodes, master)
         replicas = len(live.execute_command("ROLE")[2])
         try:
             last.set(_MARK, "begun")
@@ -211,12 +212,16 @@ def _clear(nodes: Set, master: Node) -> None:
             place.flushdb(asynchronous=True)
 
 
-def _refuse_strange(copy: redis.Redis, live: redis.Redis, nodes: Set, master: Node) -> None:
-    """Where the databases that a restore needs hold anything of somebody else. :raises RestoreError:"""
-    for what, client in (("the backup", copy), ("Redis", live)):
-        used = {int(name.removeprefix("db")) for name in client.info("keyspace")} - set(IN_USE)
-        if used and not (client is live and _marked(nodes, master)):
-            raise RestoreError(f"{what} has data in database {min(used)}; those from {_SHIFT} on are needed for a restore")
+def _make_room(copy: redis.Redis, nodes: Set, master: Node) -> None:
+    """Delete what an interrupted restore has left. :raises RestoreError: where it is of somebody else."""
+    with nodes.client(master) as live:
+        for what, client in (("the backup", copy), ("Redis", live)):
+            used = {int(name.removeprefix("db")) for name in client.info("keyspace")} - set(IN_USE)
+            if used and not (client is live and _marked(nodes, master)):
+                raise RestoreError(
+                    f"{what} has data in database {min(used)}; those from {_SHIFT} on are needed for a restore"
+                )
+    _clear(nodes, master)
 
 
 def _marked(nodes: Set, master: Node) -> bool:
