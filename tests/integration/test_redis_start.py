@@ -168,7 +168,7 @@ def test_sentinels_that_have_lost_everything_learn_from_the_data_nodes(three: Re
 
 
 def test_a_redis_that_dies_alone_goes_on_with_all_it_had(three: RedisSet) -> None:
-    """No write is lost, acknowledged by a replica or not, and nobody fails over."""
+    """appendfsync always: no write is lost, acknowledged by a replica or not, and nobody fails over."""
     with Writers(three) as writers:
         writers.reach(100)
         eventually(lambda: three.data[0].to().info("persistence")["aof_enabled"], within=5, what="it runs")
@@ -177,6 +177,21 @@ def test_a_redis_that_dies_alone_goes_on_with_all_it_had(three: RedisSet) -> Non
     assert three.settled().name == "redis-0"
     assert not writers.lost(three.data[0])
     assert three.data[0].state()["state"]["life"] == 1
+
+
+def test_a_redis_that_dies_and_may_lack_something_leaves_it_to_a_replica(tmp_path: Path) -> None:
+    """appendfsync everysec: writes may have been in its memory alone, and in that of its replicas."""
+    with RedisSet(tmp_path / "set", fsync="everysec") as three:
+        three.start(SLIPWAY_BOOTSTRAP="true")
+        three.settled()
+        with Writers(three, acks=1) as writers:
+            writers.reach(100)
+            os.kill(three.data[0].child, signal.SIGKILL)
+            new = three.settled()
+            writers.reach(100)
+        assert new.name != "redis-0"
+        assert not writers.lost(new)
+        print(f"gap: {writers.longest_gap:.1f} s")
 
 
 def test_a_master_that_was_stopped_steps_down_as_soon_as_it_goes_on(three: RedisSet) -> None:

@@ -42,7 +42,7 @@ PORT, SENTINEL_PORT, AGENT_PORT = 6379, 26379, 9121
 PASSWORDS = {"app": "of the \"app\" \\ 'user'", "agent": "agent-7Hq", "replica": "replica 7Hq", "sentinel": "sent#7Hq"}
 CONFIGURATION = """\
 appendonly yes
-appendfsync everysec
+appendfsync {fsync}
 aof-use-rdb-preamble yes
 save ""
 maxmemory-policy noeviction
@@ -233,13 +233,13 @@ class RedisSet:
     """Some data nodes and Sentinels. What is started is ended with it."""
 
     def __init__(
-        self, home: Path, *, data: int = 3, sentinels: int = 3, acks: int | None = None, **settings: str
+        self, home: Path, *, data: int = 3, sentinels: int = 3, fsync: str = "always", **settings: str
     ) -> None:
         self.home = home
         self.subnet = subnet()
         self.passwords = dict(PASSWORDS)  # which the tests use
         self._write_programs()
-        self._write_files(data, sentinels, (1 if data > 1 else 0) if acks is None else acks)
+        self._write_files(data, sentinels, fsync)
         shared = self._environment() | settings
         self.data = [self._pod("data", n, f"{self.subnet}.{10 + n}", PORT, shared) for n in range(data)]
         self.sentinels = [
@@ -330,7 +330,7 @@ class RedisSet:
             path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
             path.chmod(0o755)
 
-    def _write_files(self, data: int, sentinels: int, acks: int) -> None:
+    def _write_files(self, data: int, sentinels: int, fsync: str) -> None:
         nodes = {
             "master_name": MASTER,
             "quorum": sentinels // 2 + 1,
@@ -342,7 +342,7 @@ class RedisSet:
         }
         (self.home / "nodes.json").write_text(json.dumps(nodes))
         (self.home / "config").mkdir()
-        (self.home / "config/redis.conf").write_text(CONFIGURATION.format(acks=acks))
+        (self.home / "config/redis.conf").write_text(CONFIGURATION.format(acks=1 if data > 1 else 0, fsync=fsync))
         (self.home / "config/sentinel.conf").write_text(SENTINEL_CONFIGURATION)
         (self.home / "secrets").mkdir()
         self.write_secrets([PASSWORDS], version="1")

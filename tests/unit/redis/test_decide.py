@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from slipway_redis.decide import decide, deposed_by, may_be_promoted, named, recorded, vote
+from slipway_redis.decide import decide, deposed_by, may_be_promoted, named, recorded, rival, vote
 from slipway_redis.model import (
     Blocked,
     Cluster,
@@ -42,12 +42,12 @@ EMPTY = Copy()
 def state(
     epoch: int = 3, life: int = 0, role: Role = R, offset: int = 100, replid: str = "r", dbsize: int = 9
 ) -> State:
-    return State(epoch=epoch, life=life, role=role, replid=replid, offset=offset, dbsize=dbsize, boot="boot", at=0.0)
+    return State(epoch=epoch, life=life, role=role, replid=replid, offset=offset, dbsize=dbsize, durable=True, at=0.0)
 
 
-def copy(*arguments: Any, whole: bool = True, **fields: Any) -> Copy:
+def copy(*arguments: Any, durable: bool = True, **fields: Any) -> Copy:
     """A copy on a disk; its agent decides."""
-    return Copy(state=state(*arguments), whole=whole, **fields)
+    return Copy(state=replace(state(*arguments), durable=durable), **fields)
 
 
 def master(epoch: int = 3, life: int = 0, offset: int = 100, **fields: Any) -> Copy:
@@ -98,16 +98,16 @@ DECISIONS: dict[str, tuple[Evidence, Decision]] = {
         evidence({"a": copy(3, 0, M), "b": replica("a", offset=120), "c": replica("a", offset=130)}, say()),
         Lead(3),
     ),
-    "its host has failed, and a replica has run on": (
-        evidence({"a": copy(3, 0, M, whole=False), "b": replica("a", offset=100)}, say()),
+    "its disk may lack something, and a replica has run on": (
+        evidence({"a": copy(3, 0, M, durable=False), "b": replica("a", offset=100)}, say()),
         Yield(),
     ),
-    "its host has failed, and a replica that has run on is behind": (
-        evidence({"a": copy(3, 0, M, whole=False), "b": replica("a", offset=90)}, say()),
+    "its disk may lack something, and a replica that has run on is behind": (
+        evidence({"a": copy(3, 0, M, durable=False), "b": replica("a", offset=90)}, say()),
         Lead(3),
     ),
-    "all hosts have failed": (
-        evidence({"a": copy(3, 0, M, whole=False), "b": copy(3, 0, R, 120, whole=False)}, say()),
+    "its disk may lack something, and nobody has run on": (
+        evidence({"a": copy(3, 0, M, durable=False), "b": copy(3, 0, R, 120, durable=False)}, say()),
         Lead(3),
     ),
     "a failover is under way": (evidence({"a": copy(3, 0, M)}, say(switching=True)), Wait()),
@@ -233,14 +233,11 @@ VOTES: dict[str, tuple[dict[str, Copy], str]] = {
     "all are empty": ({"a": EMPTY, "b": EMPTY, "c": EMPTY}, ""),
     "the later epoch": ({"a": copy(3, 5, M, 900), "b": copy(4, 0, R, 1), "c": copy()}, "b"),
     "the later life": ({"a": copy(3, 0, M, 900), "b": copy(3, 1, R, 1), "c": EMPTY}, "b"),
-    "the master whose host runs on, though a replica wrote its state later": (
+    "the master, though a replica wrote its state later": (
         {"a": copy(3, 0, M, 100), "b": copy(3, 0, R, 120), "c": copy()},
         "a",
     ),
-    "the longer one, where the master's host has failed": (
-        {"a": copy(3, 0, M, 100, whole=False), "b": copy(3, 0, R, 120), "c": copy()},
-        "b",
-    ),
+    "the longer of replicas": ({"a": copy(3, 0, R, 100), "b": copy(3, 0, R, 120), "c": EMPTY}, "b"),
     "the fuller one": ({"a": copy(3, 0, R, 100, "r", 1), "b": copy(3, 0, R, 100, "r", 2), "c": EMPTY}, "b"),
     "the first of equals": ({"a": copy(), "b": copy(), "c": copy()}, "a"),
 }
@@ -316,6 +313,24 @@ def test_deposed_by(row: str) -> None:
     assert deposed_by(given, live) == expected
 
 
+RISING = replace(copy(3, 0, R), live=Live(role=M), phase=Phase.RUNNING)
+RIVALS: dict[str, tuple[Evidence, Live, str]] = {
+    "one that is being promoted": (evidence({"a": copy(3, 0, M), "b": RISING}), LEADS, "b"),
+    "one of a later epoch": (evidence({"a": copy(3, 0, M), "b": master(4)}), LEADS, "b"),
+    "not one of an earlier epoch": (evidence({"a": copy(3, 0, M), "b": master(2)}), LEADS, ""),
+    "not a replica": (evidence({"a": copy(3, 0, M), "b": replica("a")}), LEADS, ""),
+    "none, where this one is being promoted": (evidence({"a": copy(), "b": master()}), LEADS, ""),
+    "none of a replica": (evidence({"a": copy(), "b": master()}), UP, ""),
+    "none, where nothing is known of this one": (evidence({"a": EMPTY, "b": master()}), LEADS, ""),
+}
+
+
+@pytest.mark.parametrize("row", RIVALS)
+def test_rival(row: str) -> None:
+    given, live, expected = RIVALS[row]
+    assert rival(given, live) == expected
+
+
 BEFORE = copy(3, 1, R, 100)
 RECORDED: dict[str, tuple[Evidence, Live, tuple[int, int, Role, int] | None]] = {
     # epoch, life, role, offset
@@ -359,7 +374,7 @@ RECORDED: dict[str, tuple[Evidence, Live, tuple[int, int, Role, int] | None]] = 
 @pytest.mark.parametrize("row", RECORDED)
 def test_recorded(row: str) -> None:
     given, live, expected = RECORDED[row]
-    found = recorded(given, live, boot="now", at=1.0)
+    found = recorded(given, live, at=1.0)
     assert (found and (found.epoch, found.life, found.role, found.offset)) == expected
 
 
@@ -401,7 +416,7 @@ def _copy(dice: random.Random) -> Copy:
     if dice.random() < 0.3:
         return EMPTY
     role = dice.choice([M, R])
-    return copy(dice.randrange(3), dice.randrange(2), role, dice.randrange(3), whole=dice.random() < 0.5)
+    return copy(dice.randrange(3), dice.randrange(2), role, dice.randrange(3), durable=dice.random() < 0.5)
 
 
 def test_a_copy_and_its_state_survive_json() -> None:

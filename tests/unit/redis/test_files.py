@@ -16,7 +16,7 @@ from tests.unit.redis.given import environment
 if TYPE_CHECKING:
     from pathlib import Path
 
-STATE = State(epoch=3, life=1, role=Role.MASTER, replid="r", offset=7, dbsize=2, boot="b", at=1.5)
+STATE = State(epoch=3, life=1, role=Role.MASTER, replid="r", offset=7, dbsize=2, durable=True, at=1.5)
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def test_agreed(answers: str, expected: bool) -> None:
 
 
 def copy(epoch: int, role: Role, *, runs: bool = True) -> Copy:
-    state = State(epoch=epoch, life=0, role=role, replid="r", offset=1, dbsize=1, boot="b", at=0.0)
+    state = State(epoch=epoch, life=0, role=role, replid="r", offset=1, dbsize=1, durable=True, at=0.0)
     return Copy(state=state, live=Live(role=role) if runs else None, phase=Phase.RUNNING)
 
 

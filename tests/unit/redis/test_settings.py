@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from slipway_redis import __main__ as program
@@ -11,6 +10,9 @@ from slipway_redis.settings import Settings, from_environ
 
 from ansible_collections.slipway.cloud.plugins.module_utils.program.settings import SettingsError
 from tests.unit.redis.given import NODES, environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_what_is_told(tmp_path: Path) -> None:

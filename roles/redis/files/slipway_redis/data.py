@@ -11,7 +11,7 @@ import redis
 
 from . import files
 from .child import Child
-from .decide import decide, deposed_by, may_be_promoted, named, recorded, vote
+from .decide import decide, deposed_by, may_be_promoted, named, recorded, rival, vote
 from .handover import HandoverError, hand_over
 from .links import Links, live_of
 from .master_service import Target
@@ -32,6 +32,7 @@ _FRESH = 3.0  # seconds that what a Redis said of itself counts for
 _READY_LAG = 10.0
 _SHUTDOWN = 15.0
 _FAILOVER_AGAIN = 2.0
+_UNSURE = 2000  # milliseconds that writes are paused for, again at each look, while another is being made master
 
 
 class DataNode:
@@ -44,7 +45,6 @@ class DataNode:
         self._service = service
         self._me = settings.pod
         self._file = settings.data_dir / "state.json"
-        self._boot = files.boot()
         self._stopping = False
         self._child: Child | None = None
         self._secrets = Secrets(settings, "users.acl")
@@ -187,7 +187,7 @@ class DataNode:
     def _start(self, decision: Follow | Lead) -> None:
         cluster = self._settings.cluster()
         if isinstance(decision, Lead):
-            self._note(_begun(self._copy.state, decision.epoch, boot=self._boot, at=time.time()))
+            self._note(_begun(self._copy.state, decision.epoch, at=time.time()))
         master = cluster.named(decision.master) if isinstance(decision, Follow) else None
         path = self._settings.data_dir / "redis.conf"
         files.write(path, files.redis_conf(self._settings, cluster.named(self._me), master))
@@ -219,7 +219,8 @@ class DataNode:
         """See to it that everything is as it should be. :raises redis.RedisError: if this Redis does not answer."""
         cluster = self._settings.cluster()
         own = self._links.own(cluster.named(self._me))
-        live = live_of(own.info(), cluster)
+        config = own.config_get("replica-priority", "appendfsync")
+        live = replace(live_of(own.info(), cluster), durable=config["appendfsync"] == "always")
         self._copy, self._seen = replace(self._copy, live=live), time.monotonic()
         evidence = self._look()
         master = named(evidence)
@@ -227,11 +228,11 @@ class DataNode:
             self._began = time.monotonic()  # nobody is waited for
         self._copy = replace(self._copy, vote=vote(evidence))
         self._depose(own, evidence, live)
-        state = recorded(evidence, live, boot=self._boot, at=time.time())
+        state = recorded(evidence, live, at=time.time())
         if state is not None and not live.loading:
             self._note(state)
         evidence = replace(evidence, copies={**evidence.copies, self._me: self._copy})
-        self._allow(own, live, evidence)
+        self._allow(own, live, evidence, now=config["replica-priority"] != "0")
         self._metrics.own(self._copy, live)
         self._show(evidence)
         if self._secrets.apply(own, self._secrets.of_data):
@@ -239,24 +240,26 @@ class DataNode:
 
     def _depose(self, own: redis.Redis, evidence: Evidence, live: Live) -> None:
         """Step down as soon as the Sentinels name another master, which they tell an old one only after 8 seconds."""
+        if rival(evidence, live):
+            own.execute_command("CLIENT", "PAUSE", _UNSURE, "WRITE")
         new = deposed_by(evidence, live)
         if not new or new not in {each.name for each in evidence.cluster.data}:
             return
         master = evidence.cluster.named(new)
         own.config_set("replica-priority", 0)
         own.execute_command("REPLICAOF", master.ip, master.port)
+        own.execute_command("CLIENT", "UNPAUSE")
         own.execute_command("CLIENT", "KILL", "TYPE", "normal")
         self._promotable = False
         self._metrics.deposed.inc()
         log.warning("Stepped down", extra={"master": new})
 
-    def _allow(self, own: redis.Redis, live: Live, evidence: Evidence) -> None:
+    def _allow(self, own: redis.Redis, live: Live, evidence: Evidence, *, now: bool) -> None:
         """Let the Sentinels promote this Redis, or not. A master may not: it has to be in sync again first."""
         may = live.role is Role.REPLICA and may_be_promoted(evidence, live, self._promotable)
         self._promotable = may
         self._metrics.promotable.set(may)
-        current = own.config_get("replica-priority")["replica-priority"]
-        if (current != "0") != may:
+        if now != may:
             own.config_set("replica-priority", files.CANDIDATE if may else 0)
             log.info("May be promoted" if may else "May not be promoted")
 
@@ -305,12 +308,10 @@ class DataNode:
         )
         if before is None or not same or abs(state.at - before.at) >= _NOTE:
             files.write_state(self._file, state)
-            self._copy = replace(self._copy, state=state, whole=state.boot == self._boot)
+            self._copy = replace(self._copy, state=state)
 
     def _read(self) -> Copy:
-        state = files.read_state(self._file)
-        whole = state is not None and state.boot == self._boot
-        return Copy(state=state, whole=whole, ip=self._settings.pod_ip)
+        return Copy(state=files.read_state(self._file), ip=self._settings.pod_ip)
 
     def _pause(self, seconds: float) -> None:
         """Wait, but not for long once stop() was called, which can wake nobody."""
@@ -319,8 +320,8 @@ class DataNode:
             time.sleep(_GLANCE)
 
 
-def _begun(before: State | None, epoch: int, *, boot: str, at: float) -> State:
+def _begun(before: State | None, epoch: int, *, at: float) -> State:
     """Return what is known of the copy of a master that starts: its offsets begin anew."""
     life = before.life + 1 if before and before.epoch == epoch else 0
-    dbsize = before.dbsize if before else 0
-    return State(epoch=epoch, life=life, role=Role.MASTER, replid="", offset=0, dbsize=dbsize, boot=boot, at=at)
+    dbsize, durable = (before.dbsize, before.durable) if before else (0, False)
+    return State(epoch=epoch, life=life, role=Role.MASTER, replid="", offset=0, dbsize=dbsize, durable=durable, at=at)

@@ -70,7 +70,19 @@ def deposed_by(evidence: Evidence, live: Live) -> str:
     return master.master if known is None or master.epoch > known.epoch else ""
 
 
-def recorded(evidence: Evidence, live: Live, *, boot: str, at: float) -> State | None:
+def rival(evidence: Evidence, live: Live) -> str:
+    """Return another node that is being made master beside this running one, "" if none.
+
+    Its promotion is known to its own agent before a majority of the Sentinels knows, and until then a replica of both
+    may acknowledge what is written here, which would be lost: so this one takes no writes meanwhile.
+    """
+    own = evidence.own.state
+    if live.role is not Role.MASTER or own is None or own.role is not Role.MASTER:
+        return ""
+    return next((name for name, each in _others(evidence).items() if _rises_above(each, own)), "")
+
+
+def recorded(evidence: Evidence, live: Live, *, at: float) -> State | None:
     """Return what to write of this copy, now that its Redis says ``live``: the state before if that is not sure."""
     before, master = evidence.own.state, named(evidence)
     lineage = _lineage(evidence, live, master)
@@ -86,7 +98,7 @@ def recorded(evidence: Evidence, live: Live, *, boot: str, at: float) -> State |
         replid=live.replid,
         offset=live.offset,
         dbsize=live.dbsize,
-        boot=boot,
+        durable=live.durable,
         at=at,
     )
 
@@ -118,9 +130,9 @@ def _trusted(evidence: Evidence, master: Named) -> Decision:
         return Yield(f"the copy of {newer[0]} is newer")
     if own.state.role is Role.MASTER and own.state.epoch == master.epoch:
         ahead = [name for name, each in others.items() if _runs_ahead(each, own.state)]
-        if own.whole or not ahead:
-            return Lead(master.epoch, "it was master, and has what it had")
-        return Yield(f"its host has failed, and {ahead[0]} has at least as much")
+        if own.state.durable or not ahead:
+            return Lead(master.epoch, "it was master, and nobody has more")
+        return Yield(f"its disk may lack what it had acknowledged last, and {ahead[0]} has run on")
     if len(evidence.copies) < evidence.cluster.enough:
         return Wait(f"it was not yet master of epoch {master.epoch}, and too few copies answer")
     return Lead(master.epoch, "it was promoted when it stopped, and no copy is newer")
@@ -191,9 +203,16 @@ def _runs_master(evidence: Evidence) -> bool:
 def _runs_ahead(copy: Copy, state: State) -> bool:
     """Whether a replica that has run on has all that this state knew of."""
     live, known = copy.live, copy.state
-    if live is None or known is None or not copy.whole or known.lineage != state.lineage:
+    if live is None or known is None or known.lineage != state.lineage:
         return False
     return live.replid == state.replid and live.offset >= state.offset
+
+
+def _rises_above(copy: Copy, state: State) -> bool:
+    """Whether this copy's Redis has become master after the one of that state."""
+    if copy.live is None or copy.live.role is not Role.MASTER or copy.state is None:
+        return False
+    return copy.state.role is Role.REPLICA or copy.state.lineage > state.lineage
 
 
 def _on_their_own(evidence: Evidence) -> bool:
@@ -205,12 +224,11 @@ def _on_their_own(evidence: Evidence) -> bool:
 
 
 def _rank(name: str, copy: Copy, evidence: Evidence) -> tuple[t.Any, ...]:
-    """What orders copies. A master whose host has run on has all that its replicas have."""
+    """What orders copies. A master had all that its replicas had; offsets may have been written a second before."""
     state = copy.state
     if state is None:
         return ()
-    complete = copy.whole and state.role is Role.MASTER
-    return *state.lineage, complete, state.offset, state.dbsize, -evidence.cluster.ordinal(name)
+    return *state.lineage, state.role is Role.MASTER, state.offset, state.dbsize, -evidence.cluster.ordinal(name)
 
 
 def _best(copies: t.Mapping[str, Copy], evidence: Evidence) -> str:

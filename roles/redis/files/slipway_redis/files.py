@@ -59,11 +59,6 @@ def write_state(path: Path, state: State) -> None:
     write(path, json.dumps(asdict(state)))
 
 
-def boot() -> str:
-    """Return what is the same for as long as the kernel runs, whose cache has what was written and not yet synced."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
 def redis_conf(settings: Settings, node: Node, master: Node | None) -> str:
     """Return the configuration of a data node: it begins as no candidate, whatever it was before."""
     lines = [

@@ -72,7 +72,8 @@ class State:
     """What an agent has written of its copy, each second and at each switch.
 
     ``epoch`` is the Sentinels' config-epoch by which the copy is of its master; ``life`` counts how often a master of
-    that epoch has begun anew, by which its offsets begin anew. A copy of a lower (epoch, life) is stale.
+    that epoch has begun anew, by which its offsets begin anew. A copy of a lower (epoch, life) is stale. ``durable`` is
+    whether all that a master acknowledged was on its disk by then (appendfsync always).
     """
 
     epoch: int
@@ -81,7 +82,7 @@ class State:
     replid: str
     offset: int
     dbsize: int
-    boot: str
+    durable: bool
     at: float
 
     @property
@@ -96,7 +97,7 @@ class State:
             values = {each.name: document[each.name] for each in fields(cls)}
             values["role"] = Role(values["role"])
             numbers = {name: int(values[name]) for name in ("epoch", "life", "offset", "dbsize")}
-            return cls(**{**values, **numbers, "at": float(values["at"])})
+            return cls(**{**values, **numbers, "durable": bool(values["durable"]), "at": float(values["at"])})
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"no state of a copy: {error}") from error
 
@@ -115,19 +116,18 @@ class Live:
     offset: int = 0
     dbsize: int = 0
     replicas: int = 0
+    durable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
     """A data node whose agent answers. Without a ``state`` its disk is empty; without ``live`` no Redis runs there.
 
-    :param whole: whether its host has run since the state was written, so that nothing written was lost with it.
     :param vote: the node that this agent would have as master where no Sentinel remembers one.
     """
 
     state: State | None = None
     live: Live | None = None
-    whole: bool = False
     phase: Phase = Phase.DECIDING
     vote: str = ""
     ip: str = ""
@@ -144,7 +144,6 @@ class Copy:
             return cls(
                 state=State.of(state) if state else None,
                 live=Live(**{**live, "role": Role(live["role"])}) if live else None,
-                whole=bool(document["whole"]),
                 phase=Phase(document["phase"]),
                 vote=str(document["vote"]),
                 ip=str(document["ip"]),
