@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -146,8 +147,7 @@ SLICE = wanted(None, TARGET, namespace="redis", service="redis-master")
 
 def written(**changed: Any) -> dict[str, Any]:
     """A slice that an agent has written, as the server shows it."""
-    target = Target(**{"pod": "redis-1", "ip": "10.1.1.1", "port": 6379, "epoch": 5} | changed)
-    found = wanted(None, target, namespace="redis", service="redis-master")
+    found = wanted(None, replace(TARGET, **changed), namespace="redis", service="redis-master")
     assert found
     found["metadata"]["resourceVersion"] = "7"
     return found

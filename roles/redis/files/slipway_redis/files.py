@@ -8,11 +8,12 @@ import os
 import re
 import typing as t
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from .model import State
 
 if t.TYPE_CHECKING:
+    from pathlib import Path
+
     from .model import Cluster, Node
     from .settings import Settings
 
