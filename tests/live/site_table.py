@@ -66,6 +66,7 @@ ROWS = (
     Row("nginx_pool", "-n slipway get deployment nginx-pool --ignore-not-found --output=name", ""),
     Row("redis", "-n redis get statefulset redis --ignore-not-found --output=name", ""),
     Row("counter", "-n redis get deployment counter --ignore-not-found --output=name", ""),
+    Row("redis", "-n redis get statefulset redis --ignore-not-found --output=name", ""),
     Row("labels", "get nodes --selector=slipway.dev/clusters!=allowed --output=name", ""),
 )
 

@@ -96,7 +96,7 @@ def expanded(value: Any, variables: dict[str, Any], environment: Environment) ->
 
 
 def _is_ripe(text: str, variables: dict[str, Any], environment: Environment) -> bool:
-    """Whether all that a text names, and the templates that it looks up, is filled in: else it waits for another round."""
+    """Whether all that is named by a text, and the templates it looks up, is filled in; if not, in another round."""
     looked_up = re.findall(r"template', '([^']+)'", text)
     sources = [text, *(environment.loader.get_source(environment, name)[0] for name in looked_up if environment.loader)]
     named = {name for source in sources for name in meta.find_undeclared_variables(environment.parse(source))}

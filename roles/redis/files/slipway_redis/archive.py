@@ -132,7 +132,7 @@ class Archive:
             raise ArchiveError(f"{backup.name}.rdb is not what was written: it has another sha256")
 
     def prune(self, keep: int) -> None:
-        """Delete all but the newest, of each its note first; as many as that of what restores have replaced stay too."""
+        """Delete all but the newest, of each its note first; so many stay of what restores replaced, too."""
         for before in (True, False):
             for name in self._names(before=before)[keep:]:
                 for ending in ("json", "rdb"):

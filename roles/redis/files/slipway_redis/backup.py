@@ -1,4 +1,4 @@
-"""python -m slipway_redis backup: the data of Redis into a bucket, after it has been seen to load. Ends by 0, or by 1."""
+"""python -m slipway_redis backup: the data of Redis into a bucket, after it was seen to load. Ends by 0, or by 1."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ import subprocess
 import time
 import typing as t
 from dataclasses import dataclass
-from pathlib import Path
 
 import redis
 from redis.backoff import NoBackoff
@@ -16,6 +15,7 @@ from redis.retry import Retry
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 USER = "agent"
 SERVER: t.Final = ("redis-server",)
@@ -91,7 +91,7 @@ class Set:
         return (_text(answer[0]), int(answer[1])) if answer else None
 
     def source(self, master: Node) -> Node:
-        """Return the data pod to take the data from: a replica that has all that the master has now, else the master."""
+        """Return the data pod to take the data from: a replica that has all of the master, else the master."""
         deadline = time.monotonic() + _CATCH_UP
         with self.client(master) as client:
             wanted = int(client.execute_command("ROLE")[1])

@@ -1,8 +1,8 @@
 """python -m slipway_redis restore: what a backup holds, in the place of what Redis holds.
 
---look shows what there is and what would be dropped, and changes nothing. Else all keys are copied into databases that are not in
-use, and change places with the others at once: whoever asks Redis sees what was before or what is after, and nothing between. What
-Redis held is backed up first. Ends by 0, or by 1 with why; then Redis is as it was.
+--look shows what there is and what would be dropped, and changes nothing. Else all keys are copied into databases
+that are not in use, and change places with the others at once: whoever asks Redis sees what was before or what is
+after, and nothing between. What Redis held is backed up first. Ends by 0, or by 1 with why; then Redis is as it was.
 """
 
 from __future__ import annotations
@@ -103,9 +103,7 @@ def run(
             before = None
             if not look and not found.nothing:
                 _make_room(copy, nodes, master)
-                before = backups.make(
-                    nodes, archive, keys=keys, work_dir=work_dir, called=BEFORE, server=server
-                )
+                before = backups.make(nodes, archive, keys=keys, work_dir=work_dir, called=BEFORE, server=server)
                 replace(copy, nodes, master)
     return {
         "backup": asdict(chosen),

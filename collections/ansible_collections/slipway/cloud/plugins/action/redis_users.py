@@ -68,16 +68,13 @@ def _changes(secrets: t.Mapping[str, Object | None], wanted: t.Mapping[str, Data
     changes: dict[str, Data | None] = {}
     for name, data in wanted.items():
         current = secrets[name]
-        if current and name == _APP and not is_ours(current):  # then it is enough that it has the password
-            data = {"password": (data or {})["password"]}
-            changed = contents(current).get("password") != data["password"]
-        else:
-            changed = (contents(current) if current else None) != data
-        if not changed:
-            continue
+        held = contents(current) if current else None
         if current and not is_ours(current):
+            if name == _APP and data and held and held.get("password") == data["password"]:
+                continue  # which is all that it is for
             raise not_ours(current)
-        changes[name] = data
+        if held != data:
+            changes[name] = data
     return changes
 
 

@@ -66,8 +66,8 @@ def _of_set(current: Object | None, wanted: SetWanted, storage_class: str) -> t.
     option = "redis_size" if wanted.name == "redis" else "redis_sentinel_size"
     if quantity(size) != quantity(wanted.size):
         yield (
-            f"{option} is {wanted.size}, and the volumes of {wanted.name} have {size}: a StatefulSet keeps the size that "
-            f"it was made with. Give {option}: {size}; for larger volumes back up, remove, install and restore, see "
+            f"{option} is {wanted.size}, and the volumes of {wanted.name} have {size}: a StatefulSet keeps "
+            f"the size that it was made with. Give {option}: {size}; for larger volumes back up, remove, install and restore, see "
             "docs/operations.md"
         )
     if held_class != storage_class:
@@ -127,7 +127,10 @@ def warnings(found: Found, wanted: t.Sequence[SetWanted], selector: t.Mapping[st
     data = next(each.replicas for each in wanted if each.name == "redis")
     said = [] if data > 1 else ["Redis has one data pod: nothing takes over when that is lost, see redis_replicas."]
     if found.nodes is None:
-        return [*said, "Nodes may not be listed with these credentials: whether each pod of Redis has one is not known."]
+        return [
+            *said,
+            "These credentials may not list nodes: whether each pod of Redis has one of its own is not known.",
+        ]
     count = len(usable(found.nodes, selector))
     if count == 1:
         return [*said, "Redis runs on one node only: it is NOT highly available, whatever becomes of that node."]
@@ -137,10 +140,12 @@ def warnings(found: Found, wanted: t.Sequence[SetWanted], selector: t.Mapping[st
 
 
 def leaving(found: Found, wanted: t.Sequence[SetWanted]) -> list[str]:
-    """Return the pods that there are to be no longer: their Services stay until all is done that has to be done then."""
+    """Return the pods that there are to be no longer: their Services stay until all is done that is to be done."""
     names = [_name(each).rpartition("-") for each in found.services]
     replicas = {each.name: each.replicas for each in wanted}
-    gone = [(of, int(number)) for of, _, number in names if number.isdecimal() and int(number) >= replicas.get(of, 1 << 31)]
+    gone = [
+        (of, int(number)) for of, _, number in names if number.isdecimal() and int(number) >= replicas.get(of, 1 << 31)
+    ]
     return [f"{of}-{number}" for of, number in sorted(gone)]
 
 

@@ -4,7 +4,7 @@
 # Note that this module util is PRIVATE to the collection: it can have breaking changes at any time.
 """The users of Redis: their passwords, what they may do, and how passwords change while all goes on. Pure.
 
-A rotation is noted before anything else, with all old and all new passwords, so that each of its steps can be taken again:
+A rotation is noted before anything else, with all old and all new passwords; so each of its steps can be taken again:
 
     begin      both are accepted
     replicate  Redis, its Sentinels and agents use the new ones among each other
@@ -49,9 +49,7 @@ _SENTINEL: t.Mapping[str, str] = {
         " +client|setname +client|getname +client|id +sentinel|get-master-addr-by-name +sentinel|master"
         " +sentinel|masters +sentinel|replicas +sentinel|slaves +sentinel|sentinels"
     ),
-    "sentinel": (
-        "&* -@all +auth +hello +ping +publish +info +role +client|setname +sentinel|is-master-down-by-addr"
-    ),
+    "sentinel": ("&* -@all +auth +hello +ping +publish +info +role +client|setname +sentinel|is-master-down-by-addr"),
     "agent": "&* +@all",
     "probe": "-@all +ping +info +role +sentinel|ckquorum",
 }
@@ -59,7 +57,7 @@ _SENTINEL: t.Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What three Secrets hold: that of the users of Redis, that of Redis itself, and that of a rotation, if one goes on."""
+    """What three Secrets hold: that of those who use Redis, that of Redis, and that of a rotation that goes on."""
 
     app: Data
     internal: Data
@@ -86,7 +84,11 @@ def problems_of(user: str, given: str, held: Held, phase: Phase) -> list[str]:
     return [
         *_of_user(user),
         *(f"redis_password {problem}" for problem in weaknesses(given, user) if given),
-        *(["the Secret of Redis has an empty password: delete the Secret, or give redis_password"] if kept == "" else []),
+        *(
+            ["the Secret of Redis has an empty password: delete the Secret, or give redis_password"]
+            if kept == ""
+            else []
+        ),
         *_of_phase(given, held, phase),
     ]
 
@@ -97,7 +99,11 @@ def weaknesses(password: str, user: str) -> list[str]:
         *([f"has less than {SHORTEST} characters"] if len(password) < SHORTEST else []),
         *([f"has less than {FEWEST} different characters"] if len(set(password)) < FEWEST else []),
         *(["contains the name of its user"] if len(user) > 3 and user in password else []),
-        *(["begins or ends with a space, or has a line break"] if password != " ".join(password.splitlines()).strip() else []),
+        *(
+            ["begins or ends with a space, or has a line break"]
+            if password != " ".join(password.splitlines()).strip()
+            else []
+        ),
     ]
 
 
@@ -114,8 +120,10 @@ def _of_phase(given: str, held: Held, phase: Phase) -> list[str]:
     known = {held.app.get("password", ""), held.rotation.get(f"new.{APP}", ""), ""}
     if phase == "keep" and held.internal and given not in known:
         return [
-            "redis_password is not what Redis runs with: playbooks/rotate_redis_password.yml changes it while all goes on, "
-            "or leave redis_password empty to keep the one that the Secret redis holds"
+            (
+                "redis_password is not what Redis runs with: playbooks/rotate_redis_password.yml changes it while all "
+                "goes on, or leave redis_password empty to keep the one that the Secret redis holds"
+            )
         ]
     if phase == "begin" and held.rotation and given and given != held.rotation[f"new.{APP}"]:
         return ["another rotation goes on, to another password: finish it first, with redis_password as it was then"]

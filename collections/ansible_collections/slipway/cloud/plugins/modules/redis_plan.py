@@ -11,8 +11,8 @@ author: Slipway contributors (@slipway)
 version_added: 1.0.0
 short_description: Look whether Redis fits what a Kubernetes has
 description:
-  - Fails where a StatefulSet of somebody else has one of the names, where one of ours has volumes of another size or class,
-    and where there is no StorageClass for new ones; each time with the remedy.
+  - Fails where a StatefulSet of somebody else has one of the names, where one of ours has volumes of another size or
+    class, and where there is no StorageClass for new ones; each time with the remedy.
   - Tells where there are too few nodes for a Redis that is highly available.
   - Changes nothing.
 options:

@@ -11,11 +11,13 @@ author: Slipway contributors (@slipway)
 version_added: 1.0.0
 short_description: Keep the passwords of the users of Redis, and change them step by step
 description:
-  - The Secret C(redis) holds C(username) and C(password), for those who use Redis. The Secret C(redis-acl) holds what Redis,
-    its Sentinels and agents read, C(users.acl) and C(sentinel.acl) with nothing but the SHA-256 of each password, and the
-    passwords that they use among each other.
-  - Of the password, what is given wins; else what the Secret C(redis) holds already, which may be anybody's; else it is made up.
-  - A rotation is noted in the Secret C(redis-rotation), so that each phase can be taken again; there is none when all is done.
+  - The Secret C(redis) holds C(username) and C(password), for those who use Redis.
+  - The Secret C(redis-acl) holds what Redis, its Sentinels and agents read, C(users.acl) and C(sentinel.acl) with
+    nothing but the SHA-256 of each password, and the passwords that they use among each other.
+  - Of the password, what is given wins; else what the Secret C(redis) holds already, which may be anybody's; else it is
+    made up.
+  - A rotation is noted in the Secret C(redis-rotation), so that each phase can be taken again; there is none when all
+    is done.
 options:
   namespace:
     description: Where Redis runs.

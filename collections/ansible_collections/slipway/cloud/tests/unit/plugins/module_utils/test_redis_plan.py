@@ -27,8 +27,10 @@ Object = dict[str, t.Any]
 WANTED = [SetWanted(name="redis", replicas=3, size="1Gi"), SetWanted(name="redis-sentinel", replicas=3, size="64Mi")]
 
 
-def stateful(name: str, size: str = "1Gi", *, ours: bool = True, storage_class: str = "", required: bool = False) -> Object:
-    term = {"requiredDuringSchedulingIgnoredDuringExecution": []} if required else {}
+def stateful(
+    name: str, size: str = "1Gi", *, ours: bool = True, storage_class: str = "", required: bool = False
+) -> Object:
+    term: Object = {"requiredDuringSchedulingIgnoredDuringExecution": []} if required else {}
     claim = {
         "metadata": {"name": "data"},
         "spec": {
@@ -118,10 +120,16 @@ CONTROL = ("node-role.kubernetes.io/control-plane", "NoSchedule")
         ([*THREE[:2], node("c", CONTROL)], "auto", {}, "preferred", "share 2 nodes"),
         ([*THREE[:2], node("c", ("node.kubernetes.io/unschedulable", "NoSchedule"))], "auto", {}, "required", ""),
         ([*THREE[:2], node("c", ("node.kubernetes.io/unreachable", "NoExecute"))], "auto", {}, "required", ""),
-        ([*THREE[:2], node("c", ("node.kubernetes.io/out-of-service", "NoExecute"))], "auto", {}, "preferred", "share 2"),
+        (
+            [*THREE[:2], node("c", ("node.kubernetes.io/out-of-service", "NoExecute"))],
+            "auto",
+            {},
+            "preferred",
+            "share 2",
+        ),
         ([*THREE[:2], node("c", ("slow", "PreferNoSchedule"))], "auto", {}, "required", ""),
-        (None, "auto", {}, "preferred", "may not be listed"),
-        (None, "auto", {"redis": stateful("redis", required=True)}, "required", "may not be listed"),
+        (None, "auto", {}, "preferred", "may not list nodes"),
+        (None, "auto", {"redis": stateful("redis", required=True)}, "required", "may not list nodes"),
     ],
 )
 def test_spread(nodes: list[Object] | None, choice: Spread, sets: Object, expected: str, said: str) -> None:

@@ -23,7 +23,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils._redis_users import 
     weaknesses,
 )
 
-STRONG = "it's \"open\" sesame"
+STRONG = 'it\'s "open" sesame'
 NOTHING = Held({}, {}, {})
 
 
