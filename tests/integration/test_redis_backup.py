@@ -148,6 +148,26 @@ def test_what_is_damaged_is_not_restored(stand: Stand) -> None:
     assert stand.master.to().get("counter") == "2001"
 
 
+def test_transactions_scripts_and_restores_outlive_a_power_cut(stand: Stand) -> None:
+    stand.said("backup")
+    with stand.master.to("app") as app:
+        together = app.pipeline(transaction=True)
+        together.set("of a transaction", 1)
+        together.incr("counter")
+        together.execute()
+        app.eval("redis.call('SET', KEYS[1], 1) return redis.call('INCR', KEYS[2])", 2, "of a script", "another")
+    stand.said("restore")
+    with stand.master.to("app") as app:
+        app.eval("redis.call('SET', KEYS[1], 1) return redis.call('INCR', KEYS[2])", 2, "of a script", "another")
+        app.wait(1, 2000)
+    before = {key: stand.master.to().get(key) for key in ("counter", "of a transaction", "of a script", "another")}
+    assert (before["of a transaction"], before["of a script"]) == (None, "1")
+    stand.set.kill()
+    stand.set.start()
+    stand.master = stand.set.settled()
+    assert {key: stand.master.to().get(key) for key in before} == before
+
+
 @pytest.mark.parametrize(
     ("settings", "arguments", "said"),
     [
@@ -162,3 +182,18 @@ def test_bad_input(stand: Stand, settings: dict[str, str], arguments: list[str],
     assert refused.returncode in (1, 2)
     assert said in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_sentinels_forget_what_there_is_no_longer(stand: Stand) -> None:
+    [first, second], [sentinel] = stand.set.data, stand.set.sentinels
+    if stand.set.settled() is second:
+        assert second.ctl("handover", "--to=redis-0").returncode == 0
+        stand.set.settled(master="redis-0")
+    assert json.loads(sentinel.ctl("forget").stdout) == {"changed": False}
+    second.kill()
+    path = stand.set.home / "nodes.json"
+    nodes = json.loads(path.read_text())
+    path.write_text(json.dumps({**nodes, "data": nodes["data"][:1]}))
+    assert json.loads(sentinel.ctl("forget").stdout) == {"changed": True}
+    assert sentinel.to().execute_command("SENTINEL REPLICAS", "test-redis") == []
+    assert stand.set.named() == first.name

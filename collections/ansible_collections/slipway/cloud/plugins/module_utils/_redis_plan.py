@@ -67,8 +67,8 @@ def _of_set(current: Object | None, wanted: SetWanted, storage_class: str) -> t.
     if quantity(size) != quantity(wanted.size):
         yield (
             f"{option} is {wanted.size}, and the volumes of {wanted.name} have {size}: a StatefulSet keeps "
-            f"the size that it was made with. Give {option}: {size}; for larger volumes back up, remove, install and restore, see "
-            "docs/operations.md"
+            f"the size that it was made with. Give {option}: {size}; for larger volumes back up, remove, "
+            "install and restore, see docs/operations.md"
         )
     if held_class != storage_class:
         yield (

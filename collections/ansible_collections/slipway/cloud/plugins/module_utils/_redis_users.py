@@ -43,6 +43,7 @@ _DATA: t.Mapping[str, str] = {
     "agent": "~* &* +@all",
     "probe": "-@all +ping +info +role",
 }
+_OF_RESTORES: t.Final = " +swapdb"  # which are transactions in that file
 _SENTINEL: t.Mapping[str, str] = {
     APP: (
         "&* -@all +auth +hello +ping +info +role +command +subscribe +psubscribe +unsubscribe +punsubscribe"
@@ -172,10 +173,13 @@ def _wanted(user: str, current: Data, accepted: t.Sequence[Data], rotation: Data
 def acl(rights: t.Mapping[str, str], user: str, accepted: t.Sequence[Data]) -> str:
     """Return an ACL file: a line for each user, with the SHA-256 of each password that is accepted, and no password.
 
-    Who gives a password alone is the user ``default``, whom nobody else can be.
+    Who gives a password alone is the user ``default``. Else nobody can be that: it is off and has no password. But it
+    has all rights, because it is in its name that Redis 7.0 reads its own file at the start, and it drops each
+    transaction and script with a command that it may not use (redis#14541).
     """
-    lines = [] if user == DEFAULT else [f"user {DEFAULT} off"]
+    lines = [] if user == DEFAULT else [f"user {DEFAULT} off resetpass ~* &* +@all"]
     for name, rules in rights.items():
         hashes = dict.fromkeys(f"#{hashlib.sha256(each[name].encode()).hexdigest()}" for each in accepted)
-        lines.append(f"user {user if name == APP else name} on {' '.join(hashes)} {rules}")
+        more = _OF_RESTORES if name == APP and user == DEFAULT else ""
+        lines.append(f"user {user if name == APP else name} on {' '.join(hashes)} {rules}{more}")
     return "\n".join(lines) + "\n"
