@@ -115,6 +115,7 @@ class Pod:
     environment: dict[str, str]
     passwords: Mapping[str, str] = field(repr=False)
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    settings: Mapping[str, str] = field(default_factory=dict)  # of this start alone
 
     @property
     def data(self) -> Path:
@@ -127,13 +128,18 @@ class Pod:
         return (self.home / "log").read_text(errors="replace") if (self.home / "log").exists() else ""
 
     def start(self, **settings: str) -> None:
-        """Start its agent; whole names of settings that differ from before."""
-        self.environment |= settings
+        """Start its agent, this time with these settings too, by their whole names."""
+        self.settings = settings
         self.data.mkdir(exist_ok=True)
         command = ["setpriv", "--pdeathsig", "KILL", interpreter(), "-m", "slipway_redis", self.kind]
         with (self.home / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, env=self.environment, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                env=self.environment | settings,
+                cwd=CHECKOUT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     @property
@@ -267,6 +273,19 @@ class RedisSet:
         """Cut the power of nodes."""
         for pod in self.pods if pods is None else pods:
             pod.kill()
+
+    def as_new(self) -> Self:
+        """Have all run with no settings but their own, and the first data node as master, whatever a test has done."""
+        for pod in self.pods:
+            if not pod.running or pod.settings:
+                pod.kill()
+                pod.start()
+        master = self.settled()
+        if master is not self.data[0]:
+            answer = master.ctl("handover", "--to", self.data[0].name)
+            assert answer.returncode == 0, answer.stderr
+            self.settled(master=self.data[0].name)
+        return self
 
     def named(self) -> str:
         """The name of the master that a majority of all Sentinels names, "" if none."""

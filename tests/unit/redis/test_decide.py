@@ -121,6 +121,7 @@ DECISIONS: dict[str, tuple[Evidence, Decision]] = {
     # They name this one, which has stopped before it could write that it was promoted.
     "just promoted": (evidence({"a": copy(2), "b": copy(2, 0, M, 150)}, say()), Lead(3)),
     "just promoted, and nobody else answers": (evidence({"a": copy(2)}, say()), Wait()),
+    "just promoted, and one that is empty": (evidence({"a": copy(2), "b": EMPTY}, say()), Wait()),
     # No majority names anybody, but a master runs.
     "a master runs": (evidence({"a": copy(), "b": master()}), Follow("b")),
     "a master runs, behind this copy": (evidence({"a": copy(4), "b": master()}), Wait()),
@@ -267,6 +268,18 @@ PROMOTABLE: dict[str, tuple[Evidence, Live, bool, bool]] = {
     "it was not, and no Sentinel answers": (evidence({"a": copy(), "b": master()}), UP, False, False),
     "the named one yields, and this copy is the best": (
         evidence({"a": copy(), "b": Copy(phase=Phase.YIELDING), "c": copy(2)}, say("b")),
+        DOWN,
+        False,
+        True,
+    ),
+    "the named one has lost all, and another does not answer, which may have more": (
+        evidence({"a": copy(), "b": Copy(phase=Phase.YIELDING)}, say("b"), waited=999),
+        DOWN,
+        False,
+        False,
+    ),
+    "the named one has too little, and another does not answer": (
+        evidence({"a": copy(), "b": copy(2, phase=Phase.YIELDING)}, say("b")),
         DOWN,
         False,
         True,

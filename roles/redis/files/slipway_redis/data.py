@@ -32,7 +32,7 @@ _FRESH = 3.0  # seconds that what a Redis said of itself counts for
 _READY_LAG = 10.0
 _SHUTDOWN = 15.0
 _FAILOVER_AGAIN = 2.0
-_UNSURE = 2000  # milliseconds that writes are paused for, again at each look, while another is being made master
+_UNSURE = 1500  # milliseconds that writes are paused for, again at each look, while another is being made master
 
 
 class DataNode:

@@ -133,7 +133,7 @@ def _trusted(evidence: Evidence, master: Named) -> Decision:
         if own.state.durable or not ahead:
             return Lead(master.epoch, "it was master, and nobody has more")
         return Yield(f"its disk may lack what it had acknowledged last, and {ahead[0]} has run on")
-    if len(evidence.copies) < evidence.cluster.enough:
+    if not evidence.enough:
         return Wait(f"it was not yet master of epoch {master.epoch}, and too few copies answer")
     return Lead(master.epoch, "it was promoted when it stopped, and no copy is newer")
 
@@ -243,8 +243,7 @@ def _stands_in(evidence: Evidence, master: str) -> bool:
     if not (absent and evidence.waited >= evidence.cold_start_wait) and not yields:
         return False
     left = {name: each for name, each in evidence.copies.items() if name != master}
-    known = len(left) + yields
-    return known >= evidence.cluster.enough and _best(left, evidence) == evidence.me
+    return evidence.enough and _best(left, evidence) == evidence.me
 
 
 def _same_lineage(evidence: Evidence, master: Named) -> bool:

@@ -193,6 +193,11 @@ class Evidence:
         return self.copies[self.me]
 
     @property
+    def enough(self) -> bool:
+        """Whether enough nodes that have a copy answer."""
+        return sum(each.state is not None for each in self.copies.values()) >= self.cluster.enough
+
+    @property
     def everyone(self) -> bool:
         """Whether all data nodes answer."""
         return len(self.copies) == len(self.cluster.data)
