@@ -69,7 +69,7 @@ def test_a_master_that_is_killed_takes_nothing_along(redis: Redis) -> None:
             redis.master.kill()
             writers.more(100)
         writers.check(final(counter))
-        assert writers.outage < 6  # of which Sentinels here wait one before they take it for dead
+        assert writers.outage < 10  # of which Sentinels here wait one before they take it for dead
         assert {each.answer.json["code"] for each in writers.refused} <= {"UNANSWERED", "NOT_SENT", "NOREPLICAS"}
         assert replayed(counter, writers) == []
 

@@ -189,6 +189,17 @@ def test_a_change_of_the_password_while_it_counts(redis: Redis) -> None:
         (redis.credentials / "password").write_text(old)
 
 
+def test_a_wrong_password_is_told_and_not_shown(redis: Redis, tmp_path: Path) -> None:
+    (tmp_path / "username").write_text("app")
+    (tmp_path / "password").write_text("my own guess")
+    settings = {**redis.settings, "COUNTER_CREDENTIALS_DIR": str(tmp_path), "COUNTER_PATIENCE": "0.5"}
+    with Counter(redis.home / "guessing", settings) as counter:
+        assert counter.post().json == {"error": "Redis cannot be reached", "counted": False, "code": "NOT_SENT"}
+        [warned] = {line["message"] for line in counter.logged("warning") if "Most Sentinels" in line["message"]}
+        assert "invalid username-password pair" in warned
+        assert "my own guess" not in counter.log.read_text()
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -145,6 +145,9 @@ class Redis:
         if not self.named_by_most():
             return False
         role = self.master.ask("ROLE")
+        for stray in self.replicas:  # which Sentinels leave alone for 8 s
+            if stray.ask("ROLE")[0] == "master":
+                stray.ask("REPLICAOF", "127.0.0.1", self.master.port)
         if role[0] != "master" or len(role[2]) != len(self.nodes) - 1:
             return False
         wanted = {"num-slaves": len(self.nodes) - 1, "num-other-sentinels": len(self.sentinels) - 1}

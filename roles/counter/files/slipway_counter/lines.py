@@ -19,7 +19,8 @@ if t.TYPE_CHECKING:
     from .outcomes import Command
     from .settings import Address
 
-_FAILURES = (RedisError, OSError, TimeoutError)
+# UnicodeError: of a file of credentials that is no text.
+_FAILURES = (RedisError, OSError, TimeoutError, UnicodeError)
 
 
 class NotSentError(Exception):
@@ -54,7 +55,7 @@ class Lines:
         self._connecting = connecting
         self._pool = BlockingConnectionPool(
             max_connections=most,
-            timeout=None,  # by which, as by those below, more than one step would be limited by itself
+            timeout=None,  # as below: each request has a limit for all its steps together
             host=address.host,
             port=address.port,
             credential_provider=credentials,

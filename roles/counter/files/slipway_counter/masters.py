@@ -121,11 +121,11 @@ class Sentinels:
             self._switched(before, found)
 
     def _tell(self) -> None:
-        answers = {place: each.answer for (_, place), each in self._followers.items()}
-        if answers and not agreed(list(answers.values()), len(answers)):
-            named = ", ".join(f"{place} names {answer or 'none'}" for place, answer in sorted(answers.items()))
-            self._say(f"Most Sentinels name no master, so the last one stays: {named}")
-        elif answers:
+        found = sorted(self._followers.items())
+        if found and not agreed([each.answer for _, each in found], len(found)):
+            said = ", ".join(f"{place}: {each.answer or each.reason}" for (_, place), each in found)
+            self._say(f"Most Sentinels name no master, so the last one stays: {said}")
+        elif found:
             self._say("")
 
     def _say(self, text: str) -> None:
@@ -135,10 +135,11 @@ class Sentinels:
 
 
 class Follower:
-    """One Sentinel, asked again and again who is master; ``answer`` is its last, or None if it gives none."""
+    """One Sentinel, asked again and again who is master: its last ``answer``, or the ``reason`` why there is none."""
 
     def __init__(self, name: str, place: Address, settings: Settings, changed: t.Callable[[], None]) -> None:
         self.answer: Address | None = None
+        self.reason = "not asked yet"
         self.doubted = asyncio.Event()
         self.task = asyncio.create_task(self._follow())
         self._command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
@@ -164,9 +165,12 @@ class Follower:
         try:
             [reply] = await self._lines.ask([self._command], within=self._settings.connect_timeout)
         except (NotSentError, UnansweredError) as error:
-            log.debug("%s", error)
+            self.reason = str(error)
             return None
-        return Address(reply[0].decode(), int(reply[1])) if isinstance(reply, list) else None
+        if isinstance(reply, list):
+            return Address(reply[0].decode(), int(reply[1]))
+        self.reason = "it knows no such master" if reply is None else f"it refused: {reply}"
+        return None
 
 
 def nodes(path: Path) -> tuple[str, tuple[Address, ...]]:

@@ -50,6 +50,8 @@ class Server(uvicorn.Server):
                 app,
                 log_config=None,
                 access_log=False,
+                loop="asyncio",
+                http="h11",
                 ws="none",
                 lifespan="off",
                 proxy_headers=False,
