@@ -2,101 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.faults import checker, pods, writer
 from tests.faults.faults import rules, script, undone
-from tests.faults.history import History, acked, parsed
+from tests.faults.history import acked
 from tests.faults.run import PROGRAM
 from tests.faults.writer import Client, Plan
 from tests.support.api_server import MERGE_PATCH
 from tests.support.counter import MASTER, Counter, Redis, Server, a_redis
-from tests.support.processes import beside
 from tests.support.waiting import eventually
+from tests.support.writing import AWARE, EARLY, UNSURE, Writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.api_server import ApiServer
-
-AWARE = Client("aware", "sentinel", writers=8, rate=240.0)
-UNSURE = Client("unsure", "sentinel", writers=8, rate=240.0, wait=0)
-EARLY = Client("early", "sentinel", writers=2, rate=20.0, wait=0, early=True)
-
-
-@dataclass
-class Writing:
-    """Writers as a process of their own, as in a pod, and what Redis has of them in the end."""
-
-    plan: Plan
-    home: Path
-    secret: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What the program is told."""
-        return {**os.environ, "FAULTS_SECRET": str(self.secret)}
-
-    @contextmanager
-    def going_on(self) -> Iterator[None]:
-        """Have them write meanwhile."""
-        self.home.mkdir()
-        file = self.home / "plan.json"
-        file.write_text(pods.document(self.plan))
-        command = [sys.executable, str(PROGRAM), "write", str(file), str(self.home), "--stay"]
-        with beside(command, log=self.home / "log", env=self.environment):
-            yield
-            (self.home / "stop").touch()
-            eventually((self.home / "done").exists, within=10, what="writers end")
-
-    def last(self, client: str) -> float:
-        """When the last write of a client was acknowledged."""
-        path = self.home / "status"
-        return float(json.loads(path.read_text()).get(client, {}).get("last", 0.0)) if path.exists() else 0.0
-
-    def acks(self, client: str) -> int:
-        """How many were."""
-        path = self.home / "status"
-        return int(json.loads(path.read_text()).get(client, {}).get("acks", 0)) if path.exists() else 0
-
-    def write(self, client: str, count: int) -> None:
-        """Wait until so many more are acknowledged."""
-        before = self.acks(client)
-        eventually(lambda: self.acks(client) >= before + count, within=20, what=f"{count} writes", every=0.05)
-
-    def resumed(self, client: str) -> None:
-        """Wait until writes that are sent from now on are acknowledged."""
-        since = time.time() + writer.ANSWER
-        eventually(lambda: self.last(client) > since, within=20, what="acknowledged again", every=0.05)
-
-    @property
-    def history(self) -> History:
-        """What they recorded."""
-        path = self.home / "journal"
-        return parsed(path.read_text().splitlines(keepends=True) if path.exists() else [])
-
-    def stored(self) -> dict[tuple[str, int], list[int]]:
-        """What Redis has of them."""
-        command = [sys.executable, str(PROGRAM), "stored", str(self.home / "plan.json")]
-        answer = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True)
-        lists: dict[str, Any] = json.loads(answer.stdout)
-        return {(client, number): found for client, each in lists.items() for number, found in enumerate(each)}
-
-    def verdict(self, client: str) -> checker.Verdict:
-        """What the checker says of one client."""
-        lists = {who: numbers for who, numbers in self.stored().items() if who[0] == client}
-        return checker.judge_lists(self.history.of(client), lists)
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +77,11 @@ def test_a_master_that_is_stopped_and_goes_on(redis: Redis, tmp_path: Path) -> N
 
 
 def test_control_fail_over_without_a_hand_over(redis: Redis, tmp_path: Path) -> None:
-    writers = writing(redis, tmp_path, AWARE, UNSURE)
+    writers, old = writing(redis, tmp_path, AWARE, UNSURE), redis.master
     with writers.going_on():
         writers.write("unsure", 200)
-        redis.fail_over()
+        redis.sentinels[0].ask("SENTINEL", "FAILOVER", MASTER)
+        redis.await_another(old)
         writers.resumed("unsure")
         writers.resumed("aware")
     redis.settle()
