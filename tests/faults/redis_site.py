@@ -16,14 +16,18 @@ from tests.support.kubernetes import KubectlError, Kubernetes, succeed
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from tests.support.kubernetes import Object
 
 DATA, SENTINEL, COUNTER, MASTER = "redis", "redis-sentinel", "counter", "redis-master"
 REDIS_PORT, SENTINEL_PORT = 6379, 26379
 CONTROL = ("python3", "-m", "slipway_redis", "ctl")
-SIGNAL = 'cd /proc; for each in [0-9]*; do ! grep -qs "$1" "$each/cgroup" || kill "-$2" "$each"; done'
+# A signal to a container's processes, of which the first has the number 1 in its own namespace; with "$3" to that alone.
+SIGNAL = """cd /proc; for each in [0-9]*; do
+grep -qs "$1" "$each/cgroup" || continue
+[ -z "$3" ] || grep -qs "^NSpid:.*[[:space:]]1$" "$each/status" || continue
+! kill "-$2" "$each" 2>/dev/null || sent=yes; done; [ "$sent" ]"""
 SETTLED = 120.0  # seconds in which all is well again after any fault
 
 
@@ -192,13 +196,14 @@ class Site:
         [status] = self.kubernetes.get("pod", pod, self.here)["status"]["containerStatuses"]
         return str(status["containerID"]).rpartition("/")[2]
 
-    def signal(self, pod: str, name: str) -> None:
-        """Send a signal to all processes of a pod's container, from its node."""
-        self.signal_container(self.node_of(pod), self.container(pod), name)
+    def signal(self, pod: str, name: str, *, agent: bool = False) -> None:
+        """Send a signal to all processes of a pod's container, or to its agent alone, from its node."""
+        self.signal_container(self.node_of(pod), self.container(pod), name, agent=agent)
 
-    def signal_container(self, node: str, container: str, name: str) -> None:
+    def signal_container(self, node: str, container: str, name: str, *, agent: bool = False) -> None:
         """The same without asking Kubernetes."""
-        succeed(self.kubernetes.on_node(node, "sh", "-c", SIGNAL, "sh", container, name))
+        whom = ["agent"] if agent else []
+        succeed(self.kubernetes.on_node(node, "sh", "-c", SIGNAL, "sh", container, name, *whom))
 
     def volume(self, pod: str) -> str:
         """The directory of a pod's data on its node."""
@@ -215,19 +220,6 @@ class Site:
         """Wait until StatefulSets are rolled out."""
         for each in sets:
             self.kubectl("rollout", "status", f"statefulset/{each}", f"--timeout={within:.0f}s", timeout=within + 10)
-
-    def environment(self, name: str, value: str) -> Callable[[], None]:
-        """Set a variable of the data pods, which are rolled for it; return what puts it back."""
-        [container] = self.kubernetes.get("statefulset", DATA, self.here)["spec"]["template"]["spec"]["containers"]
-        before = next((each["value"] for each in container["env"] if each["name"] == name), None)
-        self.kubectl("set", "env", f"statefulset/{DATA}", f"{name}={value}")
-        self.rolled_out(DATA)
-
-        def back() -> None:
-            self.kubectl("set", "env", f"statefulset/{DATA}", f"{name}-" if before is None else f"{name}={before}")
-            self.rolled_out(DATA)
-
-        return back
 
 
 def ready(pod: Object) -> bool:

@@ -202,11 +202,8 @@ def plans(site: Site, fault: Fault, node: str, run: str) -> tuple[dict[str, Plan
 def run(site: Site, name: str, fault: Fault, *, acks: int) -> Report:
     """Do it once, with so many acknowledged writes. Raises `AssertionError` where anything is wrong but for bounds."""
     print(f"{name}: {fault.title}", flush=True)
-    with tempfile.TemporaryDirectory() as home, ExitStack() as back:
+    with tempfile.TemporaryDirectory() as home:
         site.settled()
-        if fault.setting:
-            back.callback(site.environment(*fault.setting))
-            site.settled()
         master = placed(site, fault)
         node = site.node_of(master)
         inside, outside = plans(site, fault, node, secrets.token_hex(3))

@@ -5,6 +5,8 @@ They write by transactions, which a Redis drops at its start if its user `defaul
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -83,10 +85,12 @@ def test_control_fail_over_without_a_hand_over(three: RedisSet, writers: Writing
     old = master(three)
     with writers.going_on():
         writers.write("aware", 200)
-        three.sentinels[0].to().execute_command("SENTINEL", "FAILOVER", MASTER)
+        os.kill(old.pid, signal.SIGSTOP)  # the agent, which would stop the writes
         since = time.time()
+        three.sentinels[0].to().execute_command("SENTINEL", "FAILOVER", MASTER)
         writers.resumed("unsure")
         writers.resumed("aware")
+        os.kill(old.pid, signal.SIGCONT)
     assert three.settled().name != old.name
-    assert checker.switches(writers.history, since - 1, MASTER) == 1
+    assert checker.switches(writers.history, since, MASTER) == 1
     assert writers.verdict("unsure").lost
