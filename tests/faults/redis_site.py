@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DATA, SENTINEL, COUNTER, MASTER = "redis", "redis-sentinel", "counter", "redis-master"
 REDIS_PORT, SENTINEL_PORT = 6379, 26379
 CONTROL = ("python3", "-m", "slipway_redis", "ctl")
-# A signal to a container's processes, of which the first has the number 1 in its own namespace; with "$3" to that alone.
+# A signal to the processes of a container, the first of which is number 1 in its namespace; with "$3" to that alone.
 SIGNAL = """cd /proc; for each in [0-9]*; do
 grep -qs "$1" "$each/cgroup" || continue
 [ -z "$3" ] || grep -qs "^NSpid:.*[[:space:]]1$" "$each/status" || continue
