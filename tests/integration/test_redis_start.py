@@ -126,6 +126,7 @@ def test_the_named_master_with_an_empty_disk_leaves_it_to_the_best_copy(three: R
     three.data[2].kill()
     with Writers(three, acks=1) as writers:
         writers.reach(200)
+        three.data[1].noted()
         three.kill()
     shutil.rmtree(three.data[0].data)
     three.start()
@@ -138,6 +139,7 @@ def test_a_lost_master_is_replaced_by_the_best_copy_after_the_wait(three: RedisS
     three.data[2].kill()
     with Writers(three, acks=1) as writers:
         writers.reach(200)
+        three.data[1].noted()
         three.kill()
     rest = without(three, three.data[0])
     three.start(rest, SLIPWAY_COLD_START_WAIT="10")
@@ -172,16 +174,20 @@ def test_sentinels_that_have_lost_everything_learn_from_the_data_nodes(three: Re
     assert last.state()["state"]["epoch"] == epoch
 
 
-def test_a_redis_that_dies_alone_goes_on_with_all_it_had(three: RedisSet) -> None:
+def test_a_redis_that_dies_alone_goes_on_with_all_it_had(tmp_path: Path) -> None:
     """appendfsync always: no write is lost, acknowledged by a replica or not, and nobody fails over."""
-    life = three.data[0].state()["state"]["life"]
-    with Writers(three) as writers:
-        writers.reach(100)
-        os.kill(three.data[0].child, signal.SIGKILL)
-        writers.reach(100)
-    assert three.settled().name == "redis-0"
-    assert not writers.lost(three.data[0])
-    assert three.data[0].state()["state"]["life"] == life + 1
+    with RedisSet(tmp_path / "set", SLIPWAY_DOWN_AFTER="15000") as three:
+        three.start(SLIPWAY_BOOTSTRAP="true")
+        three.settled()
+        with Writers(three) as writers:
+            writers.reach(100)
+            os.kill(three.data[0].child, signal.SIGKILL)
+            writers.reach(100)
+        assert three.settled().name == "redis-0"
+        assert not writers.lost(three.data[0])
+        assert three.data[0].state()["state"]["life"] == 1
+        assert '"Takes writes"' in three.data[0].log
+        print(f"gap: {writers.longest_gap:.1f} s")
 
 
 def test_a_redis_that_dies_and_may_lack_something_leaves_it_to_a_replica(tmp_path: Path) -> None:

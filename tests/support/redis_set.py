@@ -208,6 +208,11 @@ class Pod:
         text = self.get("/state")[1]
         return dict(json.loads(text)) if text else {}
 
+    def noted(self) -> None:
+        """Wait until its agent has written what is known of the copy: that may be a second old."""
+        now = time.time()
+        eventually(lambda: self.state()["state"]["at"] > now, within=10, what=f"{self.name} has noted it", every=0.05)
+
     def metrics(self) -> dict[str, float]:
         """Every sample by its name with labels."""
         rows = (line.rsplit(" ", 1) for line in self.get("/metrics")[1].splitlines() if line and line[0] != "#")

@@ -25,7 +25,7 @@ def environment(home: Path, nodes: Any = None) -> dict[str, str]:
         (home / "secrets" / name).write_text(f'of "{name}"\n')
     for name in ("users.acl", "sentinel.acl"):
         (home / "secrets" / name).write_text("user default off\n")
-    (home / "config" / "redis.conf").write_text("appendonly yes\n")
+    (home / "config" / "redis.conf").write_text("appendonly yes\nmin-replicas-to-write 1\n")
     (home / "config" / "sentinel.conf").write_text("sentinel resolve-hostnames no\n")
     return {
         "SLIPWAY_NAMESPACE": "redis",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from slipway_redis.decide import decide, deposed_by, may_be_promoted, named, recorded, rival, vote
+from slipway_redis.decide import decide, deposed_by, may_be_promoted, may_write, named, recorded, rival, vote
 from slipway_redis.model import (
     Blocked,
     Cluster,
@@ -250,6 +250,7 @@ def test_vote(row: str) -> None:
     assert vote(evidence(copies)) == expected
 
 
+ANEW = replace(master(3, 1), live=Live(role=M, replid="new", replid2="0"))
 UP, DOWN = Live(role=R, master="b", link_up=True, replid="r"), Live(role=R, master="b", replid="r")
 PROMOTABLE: dict[str, tuple[Evidence, Live, bool, bool]] = {
     # evidence, live, before, now
@@ -264,6 +265,20 @@ PROMOTABLE: dict[str, tuple[Evidence, Live, bool, bool]] = {
     "in sync with another than is named": (evidence({"a": copy(), "b": master()}, say("c")), UP, False, False),
     "in sync, but not known of which life": (evidence({"a": copy(), "b": master(3, 1)}, say("b")), UP, False, False),
     "it was, and the master has gone": (evidence({"a": copy()}, say("b")), DOWN, True, True),
+    "it was, and the master has begun anew": (evidence({"a": copy(), "b": ANEW}, say("b")), DOWN, True, False),
+    "it was, and the master starts anew": (evidence({"a": copy(), "b": copy(3, 1, M)}, say("b")), DOWN, True, False),
+    "it was, and another follows a master that has begun anew": (
+        evidence({"a": copy(), "c": replace(ANEW, live=Live(role=R, replid="new"))}, say("b")),
+        DOWN,
+        True,
+        False,
+    ),
+    "it was, and another was promoted and goes on": (
+        evidence({"a": copy(), "c": replace(master(4), live=Live(role=M, replid="new", replid2="r"))}, say("c", 4)),
+        DOWN,
+        True,
+        True,
+    ),
     "it was, and no Sentinel answers": (evidence({"a": copy(), "b": master()}), UP, True, True),
     "it was not, and no Sentinel answers": (evidence({"a": copy(), "b": master()}), UP, False, False),
     "the named one yields, and this copy is the best": (
@@ -324,6 +339,24 @@ DEPOSED: dict[str, tuple[Evidence, Live, str]] = {
 def test_deposed_by(row: str) -> None:
     given, live, expected = DEPOSED[row]
     assert deposed_by(given, live) == expected
+
+
+WRITES: dict[str, tuple[dict[str, Voice], Live, bool]] = {
+    "all have heard of it since": (say(heard=0.5), LEADS, True),
+    "two have, and one does not answer": (say(of="xy", heard=0.5), LEADS, True),
+    "one has not": (say(of="xy", heard=0.5) | say(of="z", heard=3.0), LEADS, False),
+    "one finds it down": (say(of="xy", heard=0.5) | say(of="z", heard=0.5, down=True), LEADS, False),
+    "one replaces it": (say(of="xy", heard=0.5) | say(of="z", heard=0.5, switching=True), LEADS, False),
+    "too few answer": (say(of="x", heard=0.5), LEADS, False),
+    "another is named": (say("b", 4, heard=0.5), LEADS, False),
+    "a replica, which does not any more than it would": (say("b", heard=0.5), UP, True),
+}
+
+
+@pytest.mark.parametrize("row", WRITES)
+def test_may_write(row: str) -> None:
+    voices, live, expected = WRITES[row]
+    assert may_write(evidence({"a": copy(3, 0, M)}, voices), live, up=1.0) is expected
 
 
 RISING = replace(copy(3, 0, R), live=Live(role=M), phase=Phase.RUNNING)

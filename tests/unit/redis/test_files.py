@@ -60,6 +60,10 @@ def test_a_replica_begins_as_no_candidate(settings: Settings) -> None:
     assert 'masterauth "of \\"replica\\""' in lines
     assert "replica-announce-ip 10.0.0.1" in lines
     assert "bind * -::*" in lines
+    assert "min-replicas" not in "".join(lines)
+    held = files.redis_conf(settings, cluster.named("redis-0"), None, held=True)
+    assert held.endswith("min-replicas-to-write 1000000\n")
+    assert files.min_replicas(settings) == 1
     alone = files.redis_conf(settings, cluster.named("redis-0"), None)
     assert "replicaof" not in alone
 

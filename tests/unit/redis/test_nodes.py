@@ -39,6 +39,8 @@ REPLICA = {
     "master_sync_in_progress": 0,
     "slave_repl_offset": 99,
     "master_replid": "r",
+    "master_replid2": "q",
+    "slave_priority": 100,
     "master_repl_offset": 99,
     "loading": 1,
 }
@@ -50,13 +52,22 @@ def test_live_of_a_master() -> None:
 
 
 def test_live_of_a_replica() -> None:
-    expected = Live(role=Role.REPLICA, master="a", link_up=True, loading=True, lag=1.0, replid="r", offset=99)
-    assert live_of(REPLICA, CLUSTER) == expected
+    assert live_of(REPLICA, CLUSTER) == Live(
+        role=Role.REPLICA,
+        master="a",
+        link_up=True,
+        loading=True,
+        lag=1.0,
+        replid="r",
+        replid2="q",
+        offset=99,
+        promotable=True,
+    )
     assert live_of(REPLICA | {"master_host": "10.9.9.9"}, CLUSTER).master == "10.9.9.9:6379"
 
 
-def replica(offset: int, *, up: bool = True, syncing: bool = False) -> Live:
-    return Live(role=Role.REPLICA, master="a", link_up=up, syncing=syncing, offset=offset)
+def replica(offset: int, *, up: bool = True, promotable: bool = True) -> Live:
+    return Live(role=Role.REPLICA, master="a", link_up=up, promotable=promotable, offset=offset)
 
 
 CHOICES: dict[str, tuple[dict[str, Live | None], str, str]] = {
@@ -65,8 +76,8 @@ CHOICES: dict[str, tuple[dict[str, Live | None], str, str]] = {
     "the wanted one": ({"b": replica(1), "c": replica(2)}, "b", "b"),
     "not one that is not in sync": ({"b": replica(1), "c": replica(2, up=False)}, "", "b"),
     "not one that does not answer": ({"b": replica(1), "c": None}, "", "b"),
-    "none": ({"b": None, "c": replica(1, syncing=True)}, "", "no replica is in sync"),
-    "not the wanted one": ({"b": replica(1), "c": None}, "c", "c is no replica in sync"),
+    "none": ({"b": None, "c": replica(1, promotable=False)}, "", "no replica is in sync, and known to be"),
+    "not the wanted one": ({"b": replica(1), "c": None}, "c", "c is no replica that is in sync, and known to be"),
 }
 
 

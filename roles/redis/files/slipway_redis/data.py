@@ -11,7 +11,7 @@ import redis
 
 from . import files
 from .child import Child
-from .decide import decide, deposed_by, may_be_promoted, named, recorded, rival, vote
+from .decide import decide, deposed_by, may_be_promoted, may_write, named, recorded, rival, vote
 from .handover import HandoverError, hand_over
 from .links import Links, live_of
 from .master_service import Target
@@ -52,6 +52,8 @@ class DataNode:
         self._seen = 0.0  # when ``_copy.live`` was
         self._began = time.monotonic()
         self._promotable = False
+        self._held = False  # it takes no writes yet
+        self._answered = 0.0  # since when, by time.monotonic()
         self._named = False
         self._said: tuple[str, str] = ("", "")
         self._asked = 0.0
@@ -190,8 +192,10 @@ class DataNode:
             self._note(_begun(self._copy.state, decision.epoch, at=time.time()))
         master = cluster.named(decision.master) if isinstance(decision, Follow) else None
         path = self._settings.data_dir / "redis.conf"
-        files.write(path, files.redis_conf(self._settings, cluster.named(self._me), master))
-        self._promotable = False
+        held = isinstance(decision, Lead) and self._named and self._settings.start == "safe"
+        files.write(path, files.redis_conf(self._settings, cluster.named(self._me), master, held=held))
+        self._promotable, self._answered = False, 0.0
+        self._held = held
         self._secrets.started()
         self._child = Child(["redis-server", str(path)])
         self._copy = replace(self._copy, phase=Phase.RUNNING, live=None)
@@ -227,7 +231,9 @@ class DataNode:
         if master is None or master.master in evidence.copies:
             self._began = time.monotonic()  # nobody is waited for
         self._copy = replace(self._copy, vote=vote(evidence))
+        self._answered = self._answered or time.monotonic()
         self._depose(own, evidence, live)
+        self._release(own, evidence, live)
         state = recorded(evidence, live, at=time.time())
         if state is not None and not live.loading:
             self._note(state)
@@ -253,6 +259,13 @@ class DataNode:
         self._promotable = False
         self._metrics.deposed.inc()
         log.warning("Stepped down", extra={"master": new})
+
+    def _release(self, own: redis.Redis, evidence: Evidence, live: Live) -> None:
+        """Let a master that has just started take writes, once no failover can be under way."""
+        if self._held and may_write(evidence, live, up=time.monotonic() - self._answered):
+            own.config_set("min-replicas-to-write", files.min_replicas(self._settings))
+            self._held = False
+            log.info("Takes writes")
 
     def _allow(self, own: redis.Redis, live: Live, evidence: Evidence, *, now: bool) -> None:
         """Let the Sentinels promote this Redis, or not. A master may not: it has to be in sync again first."""

@@ -50,8 +50,11 @@ def vote(evidence: Evidence) -> str:
 def may_be_promoted(evidence: Evidence, live: Live, was: bool) -> bool:
     """Return whether the Sentinels may make this running replica the master (its replica-priority is not 0).
 
+    They compare offsets, which mean nothing beside those of a history that has begun anew.
+
     :param was: whether they might before.
     """
+    was = was and not any(_has_begun_anew(each, evidence.own.state) for each in _others(evidence).values())
     master = named(evidence)
     if master is None or master.master == evidence.me:
         return was
@@ -68,6 +71,22 @@ def deposed_by(evidence: Evidence, live: Live) -> str:
         return ""
     known = evidence.own.state
     return master.master if known is None or master.epoch > known.epoch else ""
+
+
+def may_write(evidence: Evidence, live: Live, *, up: float) -> bool:
+    """Return whether a Redis that the Sentinels want as master takes writes, now that it has begun.
+
+    Not before all of them have heard of it since, so that no failover is under way or can begin soon: writes that are
+    acknowledged meanwhile would be lost, also those that a replica has acknowledged, which may follow either master.
+
+    :param up: seconds for which it has answered.
+    """
+    if live.role is not Role.MASTER:
+        return True
+    master = named(evidence)
+    voices = [each for each in evidence.voices.values() if each.master]
+    known = all(not each.down and not each.switching and each.heard < up for each in voices)
+    return master is not None and master.master == evidence.me and known
 
 
 def rival(evidence: Evidence, live: Live) -> str:
@@ -206,6 +225,15 @@ def _runs_ahead(copy: Copy, state: State) -> bool:
     if live is None or known is None or known.lineage != state.lineage:
         return False
     return live.replid == state.replid and live.offset >= state.offset
+
+
+def _has_begun_anew(copy: Copy, state: State | None) -> bool:
+    """Whether this copy is newer than that state, and does not go on from it."""
+    if copy.state is None or state is None or copy.state.lineage <= state.lineage:
+        return False
+    if copy.live is None:
+        return copy.state.epoch == state.epoch
+    return state.replid not in (copy.live.replid, copy.live.replid2)
 
 
 def _rises_above(copy: Copy, state: State) -> bool:

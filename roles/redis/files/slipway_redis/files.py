@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
 
 # What a Sentinel has written of the others, and goes on with.
 _REMEMBERED = ("known-replica", "known-slave", "known-sentinel", "config-epoch", "leader-epoch", "current-epoch")
+_NEVER_SO_MANY = 1_000_000
 CANDIDATE = 100  # replica-priority of one that may be promoted; 0 for one that may not
 
 
@@ -60,8 +61,18 @@ def write_state(path: Path, state: State) -> None:
     write(path, json.dumps(asdict(state)))
 
 
-def redis_conf(settings: Settings, node: Node, master: Node | None) -> str:
-    """Return the configuration of a data node: it begins as no candidate, whatever it was before."""
+def min_replicas(settings: Settings) -> int:
+    """Return the replicas that a master needs for a write, by the configuration that is the same for all."""
+    text = (settings.config_dir / "redis.conf").read_text(encoding="utf-8")
+    found = re.findall(r"^\s*min-(?:replicas|slaves)-to-write\s+(\d+)\s*$", text, re.MULTILINE)
+    return int(found[-1]) if found else 0
+
+
+def redis_conf(settings: Settings, node: Node, master: Node | None, *, held: bool = False) -> str:
+    """Return the configuration of a data node: it begins as no candidate, whatever it was before.
+
+    :param held: whether it takes no writes until it is told to.
+    """
     lines = [
         f"include {quoted(str(settings.config_dir / 'redis.conf'))}",
         f"bind {settings.bind or '* -::*'}",
@@ -74,6 +85,8 @@ def redis_conf(settings: Settings, node: Node, master: Node | None) -> str:
         f"replica-announce-port {node.port}",
         "replica-priority 0",
     ]
+    if held:
+        lines.append(f"min-replicas-to-write {_NEVER_SO_MANY}")
     if master:
         lines.append(f"replicaof {master.ip} {master.port}")
     return "\n".join((*lines, ""))

@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PREFERRED = 1  # replica-priority of the one that is to be promoted: the Sentinels take the lowest
+_CHOSEN_WITHIN = 5.0  # seconds for a replica that has only just come
 _EQUAL_WITHIN = 5.0  # seconds that clients wait at most for a replica to have all
 _KNOWN_WITHIN = 5.0  # seconds after a promotion within which the Sentinels agree on it
 _ATTACHED_WITHIN = 5.0  # seconds that the new master gets to have its other replicas
@@ -50,11 +51,11 @@ def choose(lives: t.Mapping[str, Live | None], *, wanted: str = "") -> str:
 
     :raises HandoverError: if there is none.
     """
-    ready = {name: live for name, live in lives.items() if live and live.link_up and not live.syncing}
+    ready = {name: live for name, live in lives.items() if live and live.link_up and live.promotable}
     if wanted and wanted not in ready:
-        raise HandoverError(f"{wanted} is no replica in sync")
+        raise HandoverError(f"{wanted} is no replica that is in sync, and known to be")
     if not ready:
-        raise HandoverError("no replica is in sync")
+        raise HandoverError("no replica is in sync, and known to be")
     return wanted or max(ready, key=lambda name: (ready[name].offset, name))
 
 
@@ -92,8 +93,7 @@ class _Handover:
         self._own = links.own(me)
 
     def run(self, wanted: str) -> Handover:
-        replicas = self._replicas()
-        target = self._cluster.named(choose(self._lives(replicas), wanted=wanted))
+        replicas, target = self._chosen(wanted)
         self._prefer(target, _PREFERRED)
         try:
             sentinel = self._sentinel(target)
@@ -108,6 +108,19 @@ class _Handover:
         paused = time.monotonic() - began
         self._settle(promoted, len(replicas))
         return Handover(master=promoted.name, paused=paused)
+
+    def _chosen(self, wanted: str) -> tuple[list[Node], Node]:
+        """Return the replicas, and the one to promote, as soon as there is one. :raises HandoverError:"""
+
+        def look() -> bool:
+            with contextlib.suppress(HandoverError):
+                return bool(choose(self._lives(self._replicas()), wanted=wanted))
+            return False
+
+        if self._replicas():
+            self._until(look, _CHOSEN_WITHIN)
+        replicas = self._replicas()
+        return replicas, self._cluster.named(choose(self._lives(replicas), wanted=wanted))
 
     def _left(self) -> float:
         return max(0.0, self._deadline - time.monotonic())

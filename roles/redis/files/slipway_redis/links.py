@@ -80,6 +80,7 @@ class Links:
             epoch=int(state["config-epoch"]),
             switching="failover_in_progress" in flags,
             down="_down" in flags,
+            heard=int(state["last-ok-ping-reply"]) / 1000,
         )
 
     def live(self, node: Node, cluster: Cluster) -> Live | None:
@@ -138,9 +139,11 @@ def live_of(info: Mapping[str, t.Any], cluster: Cluster) -> Live:
         loading=bool(info.get("loading")),
         lag=float(info.get("master_last_io_seconds_ago", 0)),
         replid=str(info["master_replid"]),
+        replid2=str(info.get("master_replid2", "")),
         offset=int(offset),
         dbsize=sum(int(each["keys"]) for name, each in info.items() if name[:2] == "db" and isinstance(each, dict)),
         replicas=len(online(info)),
+        promotable=bool(info.get("slave_priority")),
     )
 
 

@@ -104,7 +104,10 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """What a running Redis says of itself. ``master`` is the name of the node that it follows, "" if none."""
+    """What a running Redis says of itself. ``master`` is the name of the node that it follows, "" if none.
+
+    ``replid2`` is the history that this one goes on from, as that of a replica which was promoted does.
+    """
 
     role: Role
     master: str = ""
@@ -113,10 +116,12 @@ class Live:
     loading: bool = False
     lag: float = 0.0
     replid: str = ""
+    replid2: str = ""
     offset: int = 0
     dbsize: int = 0
     replicas: int = 0
     durable: bool = False
+    promotable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,12 +162,14 @@ class Voice:
     """A Sentinel that answers. Without a ``master`` it remembers nothing yet.
 
     :param switching: whether it sees a failover under way. :param down: whether it finds the master down.
+    :param heard: seconds since the master last answered it.
     """
 
     master: str = ""
     epoch: int = 0
     switching: bool = False
     down: bool = False
+    heard: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
