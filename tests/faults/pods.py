@@ -22,7 +22,7 @@ Object = dict[str, Any]
 def usual(site_plain: str) -> tuple[Client, ...]:
     """The clients in the pod that no fault is done to."""
     return (
-        Client("aware", "sentinel", writers=8, rate=RATE),
+        Client("aware", "sentinel", writers=12, rate=RATE),
         Client("plain", "address", (site_plain,), writers=4, rate=BESIDE),
         Client("unsure", "sentinel", writers=2, rate=BESIDE / 2, wait=0),
         Client("early", "sentinel", writers=2, rate=BESIDE / 2, wait=0, early=True),
