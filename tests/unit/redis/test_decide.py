@@ -344,8 +344,11 @@ def test_deposed_by(row: str) -> None:
 WRITES: dict[str, tuple[dict[str, Voice], Live, bool]] = {
     "all have heard of it since": (say(heard=0.5), LEADS, True),
     "two have, and one does not answer": (say(of="xy", heard=0.5), LEADS, True),
-    "one has not": (say(of="xy", heard=0.5) | say(of="z", heard=3.0), LEADS, False),
-    "one finds it down": (say(of="xy", heard=0.5) | say(of="z", heard=0.5, down=True), LEADS, False),
+    "one has not, which is too few for a failover": (say(of="xy", heard=0.5) | say(of="z", heard=3.0), LEADS, True),
+    "two have not": (say(of="x", heard=0.5) | say(of="yz", heard=3.0), LEADS, False),
+    "one has not, and another does not answer": (say(of="x", heard=0.5) | say(of="y", heard=3.0), LEADS, False),
+    "one finds it down": (say(of="xy", heard=0.5) | say(of="z", heard=0.5, down=True), LEADS, True),
+    "two find it down": (say(of="x", heard=0.5) | say(of="yz", heard=0.5, down=True), LEADS, False),
     "one replaces it": (say(of="xy", heard=0.5) | say(of="z", heard=0.5, switching=True), LEADS, False),
     "too few answer": (say(of="x", heard=0.5), LEADS, False),
     "another is named": (say("b", 4, heard=0.5), LEADS, False),

@@ -76,17 +76,18 @@ def deposed_by(evidence: Evidence, live: Live) -> str:
 def may_write(evidence: Evidence, live: Live, *, up: float) -> bool:
     """Return whether a Redis that the Sentinels want as master takes writes, now that it has begun.
 
-    Not before all of them have heard of it since, so that no failover is under way or can begin soon: writes that are
-    acknowledged meanwhile would be lost, also those that a replica has acknowledged, which may follow either master.
+    Not before so many of them have heard of it since that the others are too few for a failover: what is acknowledged
+    during one would be lost, also if a replica has acknowledged it, for that may have followed either master.
 
     :param up: seconds for which it has answered.
     """
     if live.role is not Role.MASTER:
         return True
     master = named(evidence)
-    voices = [each for each in evidence.voices.values() if each.master]
-    known = all(not each.down and not each.switching and each.heard < up for each in voices)
-    return master is not None and master.master == evidence.me and known
+    if master is None or master.master != evidence.me or master.switching:
+        return False
+    sure = sum(each.master == evidence.me and not each.down and each.heard < up for each in evidence.voices.values())
+    return len(evidence.cluster.sentinels) - sure < evidence.cluster.quorum
 
 
 def rival(evidence: Evidence, live: Live) -> str:
