@@ -75,7 +75,8 @@ def test_a_master_that_is_killed_takes_nothing_along(redis: Redis) -> None:
 
 
 def test_a_master_that_falls_silent(redis: Redis) -> None:
-    with counting(redis) as counter:
+    with counting(redis, COUNTER_PATIENCE="0") as counter:
+        first(counter)
         with Writers(counter) as writers:
             silent = redis.master
             silent.send(signal.SIGSTOP)
@@ -138,13 +139,18 @@ def test_without_waiting_a_count_of_the_master_alone_is_answered(redis: Redis) -
         assert counter.post().count == before + 1
 
 
-def test_a_request_waits_out_what_passes(redis: Redis) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_who_is_patient_notices_nothing(redis: Redis, number: signal.Signals) -> None:
     with counting(redis, COUNTER_PATIENCE="20") as counter:
-        before = counter.post().count
-        redis.master.kill()
-        answer = counter.post()
-        assert answer.count == before + 1
-        assert counter.metrics()['slipway_counter_retries_total{code="NOT_SENT"}'] > 0
+        with Writers(counter) as writers:
+            lost = redis.master
+            lost.send(number)
+            redis.await_another(lost)
+            writers.more(100)
+        assert writers.refused == []
+        assert len(writers.counted) == final(counter)
+        assert replayed(counter, writers) == []
+        assert all("idempotency-replayed" not in each.answer.headers for each in writers.counted)
 
 
 def test_before_there_is_any_master(redis: Redis) -> None:

@@ -145,18 +145,33 @@ class Redis:
         if not self.named_by_most():
             return False
         role = self.master.ask("ROLE")
-        for stray in self.replicas:  # which Sentinels leave alone for 8 s
-            if stray.ask("ROLE")[0] == "master":
-                stray.ask("REPLICAOF", "127.0.0.1", self.master.port)
+        if self._calm():
+            self._lead_back()
         if role[0] != "master" or len(role[2]) != len(self.nodes) - 1:
             return False
         wanted = {"num-slaves": len(self.nodes) - 1, "num-other-sentinels": len(self.sentinels) - 1}
         for sentinel in self.sentinels:
-            known = sentinel.ask("SENTINEL", "MASTER", MASTER)
-            known = known if isinstance(known, dict) else dict(zip(known[::2], known[1::2], strict=True))
+            known = self._known(sentinel)
             if any(int(known[name]) != number for name, number in wanted.items()):
                 return False
         return True
+
+    def _calm(self) -> bool:
+        """Whether all Sentinels name the same master, and none has doubts of it."""
+        said = {(known["port"], known["flags"]) for known in map(self._known, self.sentinels)}
+        return said == {(str(self.master.port), "master")}
+
+    @staticmethod
+    def _known(sentinel: Server) -> dict[str, str]:
+        """What a Sentinel knows of the master."""
+        words = sentinel.ask("SENTINEL", "MASTER", MASTER)
+        return dict(zip(words[::2], words[1::2], strict=True))
+
+    def _lead_back(self) -> None:
+        """Have those follow the master who think that they are it: Sentinels leave them alone for 8 s."""
+        for stray in self.replicas:
+            if stray.ask("ROLE")[0] == "master":
+                stray.ask("REPLICAOF", "127.0.0.1", self.master.port)
 
     def named_by_most(self) -> str:
         """The name of the node that more than half of the Sentinels name, or nothing."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, ResponseError
-from slipway_counter.outcomes import Fate, Outcome, agreed, commands, judged, not_sent, unanswered
+from slipway_counter.outcomes import Fate, Outcome, agreed, commands, judged, not_sent, over_all, unanswered
 from slipway_counter.settings import Address
 
 COUNTED, NOT_COUNTED, UNKNOWN = Fate.COUNTED, Fate.NOT_COUNTED, Fate.UNKNOWN
@@ -26,10 +26,10 @@ UNBLOCKED = ResponseError("UNBLOCKED force unblock from blocking operation, inst
         ([7, 1], 1, COUNTED, False),
         ([7, 2], 1, COUNTED, False),
         ([[b"7", 0], 1], 1, COUNTED, False),
-        ([7, 0], 1, UNKNOWN, False),
-        ([7, 1], 2, UNKNOWN, False),
-        ([[b"7", 1], 0], 1, UNKNOWN, False),
-        ([7, UNBLOCKED], 1, UNKNOWN, False),
+        ([7, 0], 1, UNKNOWN, True),
+        ([7, 1], 2, UNKNOWN, True),
+        ([[b"7", 1], 0], 1, UNKNOWN, True),
+        ([7, UNBLOCKED], 1, UNKNOWN, True),
         ([READ_ONLY, UNBLOCKED], 1, NOT_COUNTED, True),
         ([IN_SCRIPT, 1], 1, NOT_COUNTED, True),
         ([NO_REPLICAS, 0], 1, NOT_COUNTED, True),
@@ -53,9 +53,24 @@ def test_counts_beyond_the_numbers_of_lua() -> None:
     assert judged([[b"9007199254740993", 0], 1], 1).count == 9007199254740993
 
 
-def test_only_what_was_not_sent_may_be_tried_again() -> None:
-    assert (not_sent("refused").fate, not_sent("refused").passing) == (NOT_COUNTED, True)
-    assert (unanswered("silence").fate, unanswered("silence").passing) == (UNKNOWN, False)
+NOT_SENT, UNANSWERED, SEVEN = not_sent("refused"), unanswered("silence"), Outcome(fate=COUNTED, count=7)
+AGAIN = Outcome(fate=COUNTED, count=7, repeated=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "expected"),
+    [
+        (None, NOT_SENT, NOT_SENT),
+        (None, AGAIN, AGAIN),
+        (NOT_SENT, AGAIN, AGAIN),
+        (NOT_SENT, UNANSWERED, UNANSWERED),
+        (UNANSWERED, NOT_SENT, UNANSWERED),
+        (UNANSWERED, SEVEN, SEVEN),
+        (UNANSWERED, AGAIN, SEVEN),
+    ],
+)
+def test_what_was_not_known_once_stays_so(before: Outcome | None, last: Outcome, expected: Outcome) -> None:
+    assert over_all(before, last) == expected
 
 
 def test_callers_are_told_no_addresses() -> None:
@@ -68,8 +83,7 @@ def test_callers_are_told_no_addresses() -> None:
 
 
 def test_commands() -> None:
-    assert commands("counter", "", 60, 0, 500) == [("INCR", "counter")]
-    assert commands("counter", "", 60, 2, 500) == [("INCR", "counter"), ("WAIT", 2, 500)]
+    assert len(commands("counter", "mine", 60, 0, 500)) == 1
     [evaluated, waited] = commands("counter", "mine", 60, 1, 500)
     assert evaluated[0] == "EVAL"
     assert evaluated[2:] == (2, "counter", "counter:done:mine", 60)

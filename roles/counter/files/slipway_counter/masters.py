@@ -20,6 +20,9 @@ if t.TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Seconds between two questions to a Sentinel, however many requests doubt its answer: in trouble it has enough to do.
+_SOONEST = 0.05
+
 Switched = t.Callable[[Address | None, Address], None]
 
 
@@ -141,12 +144,12 @@ class Follower:
         self.answer: Address | None = None
         self.reason = "not asked yet"
         self.doubted = asyncio.Event()
-        self.task = asyncio.create_task(self._follow())
         self._command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
         self._settings = settings
         self._changed = changed
         home = settings.credentials if settings.sentinel_auth else None
         self._lines = Lines(place, Credentials(home) if home else None, connecting=settings.connect_timeout)
+        self.task = asyncio.create_task(self._follow())
 
     async def _follow(self) -> None:
         try:
@@ -155,6 +158,7 @@ class Follower:
                 if answer != self.answer:
                     self.answer = answer
                     self._changed()
+                await asyncio.sleep(_SOONEST)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.doubted.wait(), self._settings.ask_every)
                 self.doubted.clear()

@@ -32,7 +32,7 @@ class Metrics:
             f"{_PREFIX}seconds", "How long counting took, where it went well.", buckets=_SECONDS, registry=registry
         )
         self._retries = Counter(
-            f"{_PREFIX}retries_total", "Tries that surely failed and were made again.", ["code"], registry=registry
+            f"{_PREFIX}retries_total", "Tries that failed and were made again.", ["code"], registry=registry
         )
         self._switches = Counter(f"{_PREFIX}switches_total", "How often there was another master.", registry=registry)
         self._sentinels = Gauge(

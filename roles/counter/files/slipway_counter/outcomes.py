@@ -1,7 +1,7 @@
 """What became of a request to count, told from what Redis answered. Pure.
 
-A server's own error says that nothing was counted; silence after the command was sent says nothing at all. So only the
-first may be tried again, and the second is told as what it is: unknown.
+A server's own error says that nothing was counted; silence after the command was sent says nothing at all. Either may
+be tried again, since each request has a key by which it counts once. What is not known stays so until it is counted.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import typing as t
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 if t.TYPE_CHECKING:
     from .settings import Address
@@ -59,7 +59,7 @@ class Fate(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A fate, with the count if it is known to be stored, else with a reason. ``passing``: it may be better soon."""
+    """A fate, with the count if it is known to be stored, else with a reason. ``passing``: another try may count it."""
 
     fate: Fate
     count: int = 0
@@ -75,8 +75,8 @@ class Outcome:
 
 
 def commands(key: str, once: str, seconds: int, replicas: int, wait_ms: int) -> list[Command]:
-    """Return what is sent to count: ``once`` is the caller's own key, or empty."""
-    count: Command = ("EVAL", ONCE, 2, key, f"{key}:done:{once}", seconds) if once else ("INCR", key)
+    """Return what is sent to count by a key, ``once``, which is remembered for so many seconds."""
+    count: Command = ("EVAL", ONCE, 2, key, f"{key}:done:{once}", seconds)
     return [count, ("WAIT", replicas, wait_ms)] if replicas else [count]
 
 
@@ -98,7 +98,7 @@ def not_sent(reason: str) -> Outcome:
 
 def unanswered(reason: str) -> Outcome:
     """Return the outcome of what was sent and not answered."""
-    return Outcome(fate=Fate.UNKNOWN, reason=reason, code="UNANSWERED")
+    return Outcome(fate=Fate.UNKNOWN, reason=reason, code="UNANSWERED", passing=True)
 
 
 def judged(replies: t.Sequence[t.Any], replicas: int) -> Outcome:
@@ -110,11 +110,22 @@ def judged(replies: t.Sequence[t.Any], replicas: int) -> Outcome:
     if replicas:
         acknowledged = replies[1]
         if isinstance(acknowledged, Exception):
-            return Outcome(fate=Fate.UNKNOWN, reason=f"Redis gave up: {acknowledged}", code=code_of(acknowledged))
+            reason = f"Redis gave up: {acknowledged}"
+            return Outcome(fate=Fate.UNKNOWN, reason=reason, code=code_of(acknowledged), passing=True)
         if acknowledged < replicas:
             reason = f"{acknowledged} of {replicas} replicas said in time that they have it"
-            return Outcome(fate=Fate.UNKNOWN, reason=reason, code="TOO_FEW")
+            return Outcome(fate=Fate.UNKNOWN, reason=reason, code="TOO_FEW", passing=True)
     return Outcome(fate=Fate.COUNTED, count=count, repeated=repeated)
+
+
+def over_all(before: Outcome | None, last: Outcome) -> Outcome:
+    """Return what is known after another try.
+
+    That this one did not count does not undo what one before may have; if it was counted before, that was by that one.
+    """
+    if before is None or before.fate is not Fate.UNKNOWN:
+        return last
+    return {Fate.NOT_COUNTED: before, Fate.COUNTED: replace(last, repeated=False)}.get(last.fate, last)
 
 
 def agreed(answers: t.Sequence[Address | None], asked: int) -> Address | None:

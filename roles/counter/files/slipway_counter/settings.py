@@ -124,7 +124,7 @@ VARIABLES: t.Mapping[str, Variable] = {
         "COUNTER_WAIT_REPLICAS", whole(0, 100), "1", "how many replicas must have it before it counts (0: none)"
     ),
     "wait_ms": Variable("COUNTER_WAIT_MS", whole(1, 60_000), "1000", "milliseconds that these are waited for"),
-    "patience": Variable("COUNTER_PATIENCE", seconds(0, 60), "5", "seconds that what surely failed is tried again"),
+    "patience": Variable("COUNTER_PATIENCE", seconds(0, 60), "5", "seconds that a request is tried again"),
     "timeout": Variable("COUNTER_TIMEOUT", seconds(0.05, 60), "3", "seconds in which Redis must answer"),
     "connect_timeout": Variable(
         "COUNTER_CONNECT_TIMEOUT", seconds(0.05, 60), "1", "seconds in which there must be a connection"

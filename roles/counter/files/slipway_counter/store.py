@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 import typing as t
 
@@ -25,6 +26,9 @@ _PAUSE = 0.05  # seconds before the first new try, which grow to the longest
 _LONGEST_PAUSE = 0.25
 # Seconds that a master that is none any more has for what it was sent: at a hand-over it refuses what it held back.
 _GRACE = 0.5
+
+# Seconds that a key is remembered which a caller did not give: for longer than a request is tried again.
+_OWN_KEY_SECONDS = 300
 
 Try = t.Callable[[], t.Awaitable[Outcome]]
 
@@ -54,10 +58,11 @@ class Store:
                 await lines.close()
 
     async def increment(self, once: str = "") -> Outcome:
-        """Count one, or what was counted by the same ``once`` before."""
+        """Count one, or what was counted by the same ``once`` before; without one this is a request like no other."""
         settings = self._settings
         replicas = settings.wait_replicas
-        commands = outcomes.commands(settings.key, once, settings.key_seconds, replicas, settings.wait_ms)
+        key, remembered = (once, settings.key_seconds) if once else (secrets.token_hex(16), _OWN_KEY_SECONDS)
+        commands = outcomes.commands(settings.key, key, remembered, replicas, settings.wait_ms)
         within = settings.timeout + (settings.wait_ms / 1000 if replicas else 0)
 
         async def attempt() -> Outcome:
@@ -89,11 +94,12 @@ class Store:
     async def _patiently(self, attempt: Try, patience: float | None = None) -> Outcome:
         patience, pause = self._settings.patience if patience is None else patience, _PAUSE
         deadline = time.monotonic() + patience
+        outcome: Outcome | None = None
         while True:
             try:
-                outcome = await attempt()
+                outcome = outcomes.over_all(outcome, await attempt())
             except NotSentError as error:
-                outcome = outcomes.not_sent(str(error))
+                outcome = outcomes.over_all(outcome, outcomes.not_sent(str(error)))
             if not outcome.passing or time.monotonic() + pause > deadline:
                 return outcome
             self._metrics.retried(outcome.code)
