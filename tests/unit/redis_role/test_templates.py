@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.paths import CHECKOUT
 from tests.support.role_templates import (
     check_documented,
     check_restricted,
@@ -100,6 +101,9 @@ def test_each_pod_has_an_address_that_is_told_to_all() -> None:
     assert nodes["sentinels"] == [{"name": name, "ip": ADDRESSES[name], "port": 26379} for name in NAMES[3:]]
     assert (nodes["master_name"], nodes["quorum"]) == ("redis-redis", 2)
     assert "selector" not in services["redis-master"]
+    written = (CHECKOUT / "roles/redis/files/slipway_redis/master_service.py").read_text()
+    [port] = services["redis-master"]["ports"]
+    assert f'"ports": [{{"name": "{port["name"]}"' in written  # else nothing gets through
 
 
 def test_sets() -> None:
