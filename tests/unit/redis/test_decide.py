@@ -188,15 +188,15 @@ REMEDIES: dict[str, tuple[Evidence, str]] = {
     "the best copy": (
         evidence({"a": copy(), "b": copy(4)}, waited=120),
         (
-            "nobody can say who is master; if its copy is good enough and c is lost for good, run the role with "
-            "redis_force_master: b"
+            "nobody can say who is master; if its copy is good enough and c is lost for good, run "
+            "playbooks/force_redis_master.yml -e force_master=b"
         ),
     ),
     "no copy": (
         evidence({"a": EMPTY}, say(), waited=120),
         (
-            "this copy is empty, and so is every other that answers; no copy that answers has any data: restore a "
-            "backup, or, to begin with nothing, run the role with redis_force_master: a"
+            "this copy is empty, and so is every other that answers; no copy that answers has any data: to begin "
+            "with nothing, and perhaps restore a backup, run playbooks/force_redis_master.yml -e force_master=a"
         ),
     ),
 }

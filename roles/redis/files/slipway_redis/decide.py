@@ -307,9 +307,9 @@ def _remedy(evidence: Evidence) -> str:
     best = _best(evidence.copies, evidence)
     if not best:
         return (
-            "no copy that answers has any data: restore a backup, or, to begin with nothing, run the role with "
-            f"redis_force_master: {evidence.cluster.data[0].name}"
+            "no copy that answers has any data: to begin with nothing, and perhaps restore a backup, run "
+            f"playbooks/force_redis_master.yml -e force_master={evidence.cluster.data[0].name}"
         )
     missing = sorted({each.name for each in evidence.cluster.data} - set(evidence.copies))
     lost = f" and {' and '.join(missing)} is lost for good" if missing else ""
-    return f"if its copy is good enough{lost}, run the role with redis_force_master: {best}"
+    return f"if its copy is good enough{lost}, run playbooks/force_redis_master.yml -e force_master={best}"
