@@ -67,7 +67,7 @@ def test_a_new_set_has_the_first_as_its_master(standing: RedisSet) -> None:
 
 def test_a_set_without_data_is_no_new_one_unless_that_is_said(new: RedisSet) -> None:
     new.start(SLIPWAY_COLD_START_WAIT="3")
-    said = eventually(lambda: str(new.data[1].state().get("blocked", "")), within=15, what="blocked")
+    said = eventually(lambda: str(new.data[1].state().get("blocked", "")), within=40, what="blocked")
     assert "force_master=redis-0" in said
     assert {each.get("/healthz")[0] for each in new.data} == {200}
     assert not any(each.ready() for each in new.pods)

@@ -220,7 +220,7 @@ class Pod:
 
     def answers(self) -> None:
         """Wait until the agent does."""
-        eventually(lambda: self.get("/healthz")[0] == 200, within=15, what=f"the agent of {self.name}", every=0.02)
+        eventually(lambda: self.get("/healthz")[0] == 200, within=40, what=f"the agent of {self.name}", every=0.02)
 
     def ready(self) -> bool:
         return self.get("/readyz")[0] == 200
@@ -302,7 +302,7 @@ class RedisSet:
         """The nodes that are master."""
         return [each for each in self.data if each.role() == "master"]
 
-    def settled(self, *, within: float = 40, master: str = "", pods: Sequence[Pod] | None = None) -> Pod:
+    def settled(self, *, within: float = 60, master: str = "", pods: Sequence[Pod] | None = None) -> Pod:
         """Wait until all (or these) are ready and one is the master of all; return that one."""
         pods = self.pods if pods is None else pods
 

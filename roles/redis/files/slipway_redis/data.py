@@ -81,12 +81,12 @@ class DataNode:
         return True
 
     def ready(self) -> bool:
-        """Whether this is a replica in sync, or the master that a majority of the Sentinels names."""
+        """Whether this is a replica in sync, or the master that a majority of the Sentinels names, and takes writes."""
         live = self._fresh()
         if live is None or live.loading:
             return False
         if live.role is Role.MASTER:
-            return self._named
+            return self._named and not self._held
         return live.link_up and not live.syncing and live.lag <= _READY_LAG
 
     def state(self) -> dict[str, t.Any]:
