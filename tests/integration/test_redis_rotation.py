@@ -88,7 +88,11 @@ class Stand:
         return held({"kubeconfig": self.kubeconfig, "namespace": self.namespace}, name)
 
     def rotate(self, **variables: Any) -> Run:
-        """Run the playbook."""
+        """Run the playbook that this is about."""
+        return self.play("rotate_redis_password", **variables)
+
+    def play(self, name: str, **variables: Any) -> Run:
+        """Run a playbook."""
         given = {
             "site_kubeconfig": str(self.kubeconfig),
             "redis_enabled": True,
@@ -106,7 +110,7 @@ class Stand:
             ],
             **variables,
         }
-        return playbook("rotate_redis_password", given, inventory="existing", timeout=200)
+        return playbook(name, given, inventory="existing", timeout=200)
 
     def lets_in(self, pod: Pod, user: str, password: str) -> bool:
         try:
@@ -163,6 +167,13 @@ def test_under_load_and_interrupted(stand: Stand) -> None:
             assert int(connection.get(f"written by {writer.name}") or 0) == writer.acknowledged
         connection.set("after", 1)
         assert connection.wait(1, 2000) == 1  # the replica goes on by its new password
+
+    forced = stand.play("force_redis_master", force_master=master.name)
+    assert succeed(forced).changed == []  # it is the master already
+    other = next(pod for pod in stand.set.data if pod is not master)
+    refused = stand.play("force_redis_master", force_master=other.name)
+    assert refused.code != 0
+    assert f"ctl handover --to={other.name}" in " ".join(refused.output.split())
 
     given = succeed(stand.rotate(redis_password=MINE))
     assert MINE not in given.output
