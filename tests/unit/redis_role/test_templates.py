@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from slipway_redis.settings import VARIABLES, from_environ
 
+from ansible_collections.slipway.cloud.plugins.module_utils._redis_users import Held, settled
 from tests.support.paths import CHECKOUT
 from tests.support.role_templates import (
     check_documented,
@@ -20,6 +23,9 @@ from tests.support.role_templates import (
     variable,
 )
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 ROLE = "redis"
 NAMES = [*(f"redis-{number}" for number in range(3)), *(f"redis-sentinel-{number}" for number in range(3))]
 ADDRESSES = {name: f"10.96.0.{number}" for number, name in enumerate(NAMES, start=10)}
@@ -30,6 +36,8 @@ GIVEN: dict[str, Any] = {
     "_redis_found": {"addresses": ADDRESSES, "spread": "required", "leaving": []},
     "_redis_found_again": {},
     "_redis_asked": {"results": []},
+    "_redis_before": {"results": []},
+    "_redis_connected": {"results": []},
     "_redis_node": {"stdout": ""},
     "_redis_lost_found": {"stdout": "redis-1 redis-sentinel-0"},
     "_redis_log": {"stdout_lines": ["{}"]},
@@ -124,6 +132,32 @@ def test_sets() -> None:
     assert data["terminationGracePeriodSeconds"] > 20 + 10  # to hand over, and to write
     first = [each["name"] for each in data["containers"][0]["env"] if "configMapKeyRef" in each.get("valueFrom", {})]
     assert first == ["SLIPWAY_BOOTSTRAP", "SLIPWAY_FORCE_MASTER"]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("redis", "data"), ("redis-sentinel", "sentinels")])
+def test_the_agent_takes_its_settings(name: str, kind: str, tmp_path: Path) -> None:
+    [container] = sets()[name]["template"]["spec"]["containers"]
+    given = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    assert {each["name"] for each in container["env"]} <= {each.name for each in VARIABLES.values()}
+    mounted = {each["mountPath"] for each in container["volumeMounts"]}
+    assert {given["SLIPWAY_SECRETS_DIR"], given["SLIPWAY_CONFIG_DIR"], given["SLIPWAY_DATA_DIR"]} <= mounted
+    assert given["SLIPWAY_NODES_FILE"] == "/etc/slipway/nodes/nodes.json"
+    (tmp_path / "nodes.json").write_text(known("_redis_nodes"))
+    wanted = settled(Held({}, {}, {}), user="app", given="", phase="keep", make=lambda: "made up")
+    for file, text in wanted.internal.items():
+        (tmp_path / file).write_text(text)
+    here = {"SLIPWAY_NODES_FILE": str(tmp_path / "nodes.json"), "SLIPWAY_SECRETS_DIR": str(tmp_path)}
+    settings = from_environ({**given, **here, "SLIPWAY_POD": f"{name}-0", "SLIPWAY_POD_IP": "10.1.2.3"}, kind)
+    assert (settings.port, settings.handover, settings.start, settings.bootstrap) == (9121, True, "safe", False)
+    assert [each.name for each in settings.cluster().data] == NAMES[:3]
+
+
+def test_the_jobs_take_their_settings() -> None:
+    [job] = documents("job")
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    names = {each["name"] for each in container["env"]}
+    read = re.findall(r'Variable\(\s*"(\w+)"', (CHECKOUT / "roles/redis/files/slipway_redis/backup.py").read_text())
+    assert names == set(read)
 
 
 @pytest.mark.parametrize(
