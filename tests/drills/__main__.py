@@ -1,11 +1,15 @@
-"""`python -m tests.drills NAME`: run what is still to be done of a drill; its results go to docs/results/NAME.md."""
+"""`python -m tests.drills NAME`: run what is still to be done of a drill; its results go to docs/results/NAME.md.
+
+A name may be a pattern, such as redis-*.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from typing import TYPE_CHECKING
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING, Protocol
 
 from tests.drills import (
     argo,
@@ -16,6 +20,7 @@ from tests.drills import (
     leader,
     listing_freshness,
     nodes,
+    redis,
     rollouts,
     scenario,
     soak,
@@ -30,7 +35,17 @@ from tests.support.record import commit, today
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DRILLS = {
+
+class Drill(Protocol):
+    """A module of a drill, or what is like one."""
+
+    TITLE: str
+
+    def steps(self) -> dict[str, Callable[[], str]]:
+        """What it does, in this order; each returns what to note."""
+
+
+DRILLS: dict[str, Drill] = {
     "kill-up": kill_up,
     "histories": histories,
     "causes": causes,
@@ -45,6 +60,7 @@ DRILLS = {
     "leader": leader,
     "nodes": nodes,
     "ingress": ingress,
+    **redis.DRILLS,
 }
 
 
@@ -63,11 +79,17 @@ def perform(step: str, action: Callable[[], str]) -> Result:
 def main() -> int:
     """Return the exit code: 1 where a step failed, 2 for a drill that does not exist."""
     parser = argparse.ArgumentParser(usage="make drill ONLY=NAME", epilog=f"Drills: {', '.join(DRILLS)}")
-    parser.add_argument("name", nargs="?", choices=DRILLS, metavar="NAME")
-    name = parser.parse_args().name
-    if not name:
+    parser.add_argument("name", nargs="?", metavar="NAME")
+    asked = parser.parse_args().name
+    names = [name for name in DRILLS if fnmatch(name, asked or "")]
+    if not names:
         parser.print_help()
         return 2
+    return max([drilled(name) for name in names])
+
+
+def drilled(name: str) -> int:
+    """Run what is still to be done of a drill; return 1 where a step failed, else 0."""
     drill, page = DRILLS[name], RESULTS / f"{name}.md"
     steps = drill.steps()
     results = {result.step: result for result in parse(page.read_text() if page.exists() else "")}

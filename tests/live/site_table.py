@@ -73,6 +73,8 @@ ROWS = (
     Row("object_store", f"-n slipway get deployment object-store-0 {READY}", ALL),
     Row("publisher", f"-n slipway get deployment publisher {READY}", ALL),
     Row("nginx_pool", f"-n slipway get deployment nginx-pool {READY}", ALL),
+    Row("counter", "-n redis get deployment counter --ignore-not-found --output=name", ""),
+    Row("redis", "-n redis get statefulset redis --ignore-not-found --output=name", ""),
     Row("labels", "get nodes --selector=slipway.dev/clusters!=allowed --output=name", ""),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -20,11 +21,18 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 FILTERS = (
     "b64encode",
+    "bool",
     "combine",
+    "dict2items",
     "difference",
+    "dirname",
+    "flatten",
+    "from_json",
     "from_yaml",
     "from_yaml_all",
     "hash",
+    "intersect",
+    "product",
     "regex_replace",
     "ternary",
     "to_json",
@@ -68,6 +76,7 @@ class Variables:
         used = self._used_by(value)
         if alone := re.fullmatch(r"\{\{((?:(?!\}\}).)*)\}\}", value.strip(), re.DOTALL):
             found = self._environment.compile_expression(alone[1].strip(), undefined_to_none=False)(**used)
+            found = list(found) if isinstance(found, Iterator) else found
         else:
             found = self._environment.from_string(value).render(used)
         return self._expanded(found) if found != value else found

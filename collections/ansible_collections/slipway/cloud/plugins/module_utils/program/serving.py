@@ -50,12 +50,12 @@ def application(metrics: WSGIApplication, checks: t.Mapping[str, Check] | None =
 
 
 @contextlib.contextmanager
-def served(port: int, app: WSGIApplication) -> t.Iterator[int]:
-    """Serve an application over HTTP meanwhile, on all addresses, each request by a thread; yields the port.
+def served(port: int, app: WSGIApplication, *, host: str = "") -> t.Iterator[int]:
+    """Serve an application over HTTP meanwhile, each request by a thread; yields the port.
 
-    :param port: 0 for one that is free. :raises PortError:
+    :param port: 0 for one that is free. :param host: the only address to listen on, if not all. :raises PortError:
     """
-    server = _server(port)
+    server = _server(port, host)
     server.set_app(app)
     thread = Thread(target=server.serve_forever, name="http", daemon=True)
     thread.start()
@@ -92,11 +92,12 @@ class _Server6(_Server):
     address_family = socket.AF_INET6
 
 
-def _server(port: int) -> _Server:
-    """Listen on every address, of both families where there are both."""
+def _server(port: int, host: str) -> _Server:
+    """Listen on one address, or on every one, of both families where there are both."""
     with contextlib.suppress(OSError):
-        return _Server6(("::", port), _Handler)
+        if not host or ":" in host:
+            return _Server6((host or "::", port), _Handler)
     try:
-        return _Server(("0.0.0.0", port), _Handler)
+        return _Server((host or "0.0.0.0", port), _Handler)
     except OSError as error:
-        raise PortError(f"0.0.0.0:{port}") from error
+        raise PortError(f"{host or '0.0.0.0'}:{port}") from error

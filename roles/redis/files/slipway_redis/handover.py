@@ -1,0 +1,224 @@
+"""A master that has to stop hands over first: no write is acknowledged that the next master has not got.
+
+Writes are paused; a replica that has all is promoted by a Sentinel; this node follows it, which makes it the replica
+that the new master needs for a write; then the paused writes are refused (READONLY), and clients ask who is master.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import typing as t
+from collections import Counter
+from dataclasses import dataclass
+
+import redis
+
+from . import files
+from .links import Links, online
+
+if t.TYPE_CHECKING:
+    from .model import Cluster, Live, Node
+
+log = logging.getLogger(__name__)
+
+_PREFERRED = 1  # replica-priority of the one that is to be promoted: the Sentinels take the lowest
+_CHOSEN_WITHIN = 5.0  # seconds for a replica that has only just come
+_EQUAL_WITHIN = 5.0  # seconds that clients wait at most for a replica to have all
+_KNOWN_WITHIN = 5.0  # seconds after a promotion within which the Sentinels agree on it
+_ATTACHED_WITHIN = 5.0  # seconds that the new master gets to have its other replicas
+_LOOK = 0.02
+# A Sentinel notices a promotion by INFO, which it sends a second after the last one: so one is asked whose last is
+# 0.55 to 0.7 s old, which is late enough for the promotion to come before the next one, and early enough to be short.
+_INFO_AGE = range(550, 700)  # milliseconds
+
+
+class HandoverError(Exception):
+    """Why the master is as before: nothing was lost, and nothing won."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """What a hand-over came to. Seconds in which clients' writes were paused."""
+
+    master: str
+    paused: float
+
+
+def choose(lives: t.Mapping[str, Live | None], *, wanted: str = "") -> str:
+    """Return the replica to promote, of those in sync with the master: the wanted one, else that with the most.
+
+    :raises HandoverError: if there is none.
+    """
+    ready = {name: live for name, live in lives.items() if live and live.link_up and live.promotable}
+    if wanted and wanted not in ready:
+        raise HandoverError(f"{wanted} is no replica that is in sync, and known to be")
+    if not ready:
+        raise HandoverError("no replica is in sync, and known to be")
+    return wanted or max(ready, key=lambda name: (ready[name].offset, name))
+
+
+def promotable(rows: t.Iterable[t.Mapping[str, t.Any]], target: Node, *, timely: bool) -> bool:
+    """Return whether a Sentinel that lists its replicas so would promote the target, now.
+
+    :param timely: whether it is asked at the right moment too.
+    """
+    for row in rows:
+        if (row["ip"], int(row["port"])) == (target.ip, target.port):
+            healthy = "down" not in str(row["flags"]) and "disconnected" not in str(row["flags"])
+            known = int(row["slave-priority"]) == _PREFERRED and row["master-link-status"] == "ok"
+            return healthy and known and (not timely or int(row["info-refresh"]) in _INFO_AGE)
+    return False
+
+
+def agreed(answers: t.Mapping[str, str], cluster: Cluster, master: str) -> bool:
+    """Return whether a majority of all Sentinels names that master."""
+    return Counter(answers.values())[master] >= cluster.majority
+
+
+def hand_over(links: Links, cluster: Cluster, me: Node, *, seconds: float, to: str = "") -> Handover:
+    """Make another node master, and this one its replica. :raises HandoverError: if this one is master still."""
+    return _Handover(links, cluster, me, time.monotonic() + seconds).run(to)
+
+
+class _Handover:
+    """One attempt, in order."""
+
+    def __init__(self, links: Links, cluster: Cluster, me: Node, deadline: float) -> None:
+        self._links = links
+        self._cluster = cluster
+        self._me = me
+        self._deadline = deadline
+        self._own = links.own(me)
+
+    def run(self, wanted: str) -> Handover:
+        replicas, target = self._chosen(wanted)
+        self._prefer(target, _PREFERRED)
+        try:
+            sentinel = self._sentinel(target)
+            began = time.monotonic()
+            self._own.execute_command("CLIENT", "PAUSE", int(self._left() * 1000), "WRITE")
+            promoted = self._promoted(replicas, target, sentinel)
+        except (HandoverError, redis.RedisError, OSError) as error:
+            self._give_up(target)
+            raise HandoverError(str(error)) from error
+        self._follow(promoted)
+        self._release(promoted)
+        paused = time.monotonic() - began
+        self._settle(promoted, len(replicas))
+        return Handover(master=promoted.name, paused=paused)
+
+    def _chosen(self, wanted: str) -> tuple[list[Node], Node]:
+        """Return the replicas, and the one to promote, as soon as there is one. :raises HandoverError:"""
+
+        def look() -> bool:
+            with contextlib.suppress(HandoverError):
+                return bool(choose(self._lives(self._replicas()), wanted=wanted))
+            return False
+
+        if self._replicas():
+            self._until(look, _CHOSEN_WITHIN)
+        replicas = self._replicas()
+        return replicas, self._cluster.named(choose(self._lives(replicas), wanted=wanted))
+
+    def _left(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+    def _until(self, found: t.Callable[[], bool], within: float) -> bool:
+        """Look again and again; return whether it came."""
+        end = min(time.monotonic() + within, self._deadline)
+        while not found():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_LOOK)
+        return True
+
+    def _replicas(self) -> list[Node]:
+        info = self._own.info("replication")
+        if info["role"] != "master":
+            raise HandoverError("this node is no master")
+        known = set(online(info))
+        return [each for each in self._cluster.data if (each.ip, each.port) in known]
+
+    def _lives(self, nodes: list[Node]) -> dict[str, Live | None]:
+        return self._links.map(lambda each: self._links.live(each, self._cluster), nodes)
+
+    def _prefer(self, target: Node, priority: int) -> None:
+        self._links.to(target).config_set("replica-priority", priority)
+
+    def _sentinel(self, target: Node) -> Node:
+        """Return a Sentinel that would promote the target. :raises HandoverError: if none would."""
+        found: list[Node] = []
+
+        def look(timely: bool) -> bool:
+            sentinels = self._cluster.sentinels
+            answers = self._links.map(self._listed, sentinels)
+            found[:] = [each for each in sentinels if promotable(answers[each.name], target, timely=timely)]
+            return bool(found)
+
+        if not self._until(lambda: look(timely=True), 4.0) and not look(timely=False):
+            raise HandoverError(f"no Sentinel would promote {target.name}")
+        return found[0]
+
+    def _listed(self, sentinel: Node) -> list[dict[str, t.Any]]:
+        with contextlib.suppress(redis.RedisError, OSError):
+            return list(self._links.to(sentinel).sentinel_slaves(self._cluster.master_name))
+        return []
+
+    def _promoted(self, replicas: list[Node], target: Node, sentinel: Node) -> Node:
+        """Have a Sentinel promote the target once it has all; return who is promoted."""
+        if not self._until(lambda: self._equal([target]), _EQUAL_WITHIN):
+            raise HandoverError(f"{target.name} does not catch up")
+        self._links.to(sentinel).execute_command("SENTINEL", "FAILOVER", self._cluster.master_name)
+        found: list[Node] = []
+
+        def look() -> bool:
+            lives = self._lives(replicas)
+            found[:] = [each for each in replicas if (live := lives[each.name]) and live.role == "master"]
+            return bool(found)
+
+        if not self._until(look, self._left()):
+            raise HandoverError(f"{sentinel.name} has promoted nobody")
+        return found[0]
+
+    def _equal(self, nodes: list[Node]) -> bool:
+        offset = int(self._own.info("replication")["master_repl_offset"])
+        return all(live and live.link_up and live.offset >= offset for live in self._lives(nodes).values())
+
+    def _follow(self, master: Node) -> None:
+        """Be its replica. Not to be given up: it takes writes already."""
+        self._own.config_set("replica-priority", 0)
+        self._own.execute_command("REPLICAOF", master.ip, master.port)
+        with contextlib.suppress(redis.RedisError):
+            self._own.config_rewrite()
+
+    def _release(self, master: Node) -> None:
+        """Let clients go, as soon as those they ask name the new master."""
+        if not self._until(lambda: agreed(self._named(), self._cluster, master.name), _KNOWN_WITHIN):
+            log.warning("The Sentinels do not agree on the new master yet", extra={"master": master.name})
+        self._own.execute_command("CLIENT", "UNPAUSE")
+        time.sleep(_LOOK)  # in which what was paused gets its answer, before the connections are closed
+        with contextlib.suppress(redis.RedisError, OSError):
+            self._own.execute_command("CLIENT", "KILL", "TYPE", "normal")
+
+    def _named(self) -> dict[str, str]:
+        found = self._links.map(lambda each: self._links.voice(each, self._cluster), self._cluster.sentinels)
+        return {name: each.master for name, each in found.items() if each}
+
+    def _settle(self, master: Node, replicas: int) -> None:
+        """Stay until the new master has as many replicas as this one had, of which this one will be gone."""
+
+        def attached() -> bool:
+            live = self._links.live(master, self._cluster)
+            return bool(live and live.replicas >= replicas)
+
+        if not self._until(attached, _ATTACHED_WITHIN):
+            log.warning("The new master has not all replicas yet", extra={"master": master.name})
+
+    def _give_up(self, target: Node) -> None:
+        """Be master as before, if nobody else is."""
+        with contextlib.suppress(redis.RedisError, OSError):
+            self._prefer(target, files.CANDIDATE)
+        with contextlib.suppress(redis.RedisError, OSError):
+            self._own.execute_command("CLIENT", "UNPAUSE")

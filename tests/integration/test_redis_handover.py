@@ -1,0 +1,119 @@
+"""A master that has to stop hands over: no acknowledged write is lost, and clients hardly notice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.redis_set import RedisSet, Writers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.redis_set import Pod
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSet]:
+    """A set that all tests share."""
+    with RedisSet(tmp_path_factory.mktemp("standing") / "set") as redis_set:
+        redis_set.start(SLIPWAY_BOOTSTRAP="true")
+        redis_set.settled()
+        yield redis_set
+
+
+@pytest.fixture
+def three(standing: RedisSet) -> RedisSet:
+    """It, with redis-0 as its master."""
+    return standing.as_new()
+
+
+def others(redis_set: RedisSet, pod: Pod) -> list[Pod]:
+    return [each for each in redis_set.pods if each is not pod]
+
+
+def test_stopping_the_master_again_and_again_loses_nothing(three: RedisSet) -> None:
+    master = three.data[0]
+    with Writers(three) as writers:
+        for _ in range(3):
+            writers.reach(100)
+            master.terminate()
+            assert master.ended() == 0
+            assert '"Handed over"' in master.log
+            new = three.settled(pods=others(three, master))
+            writers.reach(100)
+            master.start()
+            three.settled(master=new.name)
+            master = new
+    assert not writers.lost(master)
+    paused = [line for pod in three.data for line in pod.log.splitlines() if '"Handed over"' in line]
+    print("paused:", [json.loads(line)["paused"] for line in paused], f"gap: {writers.longest_gap:.2f} s")
+
+
+def test_an_operator_hands_over_to_whom_he_wants(three: RedisSet) -> None:
+    with Writers(three) as writers:
+        writers.reach(50)
+        answer = three.data[0].ctl("handover", "--to", "redis-2")
+        assert answer.returncode == 0, answer.stderr
+        assert json.loads(answer.stdout)["master"] == "redis-2"
+        three.settled(master="redis-2")
+        writers.reach(50)
+    assert not writers.lost(three.data[2])
+    refused = three.data[0].ctl("handover")
+    assert (refused.returncode, refused.stderr) == (1, "slipway_redis ctl: this node is no master\n")
+    refused = three.data[2].ctl("handover", "--to", "redis-7")
+    assert refused.returncode == 1
+    assert "give one of redis-0, redis-1, redis-2" in refused.stderr
+    status = json.loads(three.data[2].ctl("status").stdout)
+    assert (status["role"], status["master"], status["kind"], status["blocked"]) == ("master", "redis-2", "data", "")
+    status = json.loads(three.sentinels[0].ctl("status").stdout)
+    assert (status["kind"], status["master"]) == ("sentinel", "redis-2")
+
+
+def test_a_replica_that_does_not_answer_is_not_chosen(three: RedisSet) -> None:
+    asleep = three.data[2]
+    os.kill(asleep.child, signal.SIGSTOP)
+    try:
+        with Writers(three) as writers:
+            writers.reach(50)
+            three.data[0].terminate()
+            assert three.data[0].ended() == 0
+            new = three.settled(pods=[three.data[1]], master="redis-1")
+    finally:
+        os.kill(asleep.child, signal.SIGCONT)
+    assert not writers.lost(new)
+
+
+@pytest.mark.parametrize("gone", ["replicas", "sentinels"])
+def test_who_cannot_hand_over_ends_all_the_same_and_keeps_all(three: RedisSet, gone: str) -> None:
+    with Writers(three) as writers:
+        writers.reach(50)
+        three.kill(three.data[1:] if gone == "replicas" else three.sentinels)
+        three.data[0].terminate()
+        assert three.data[0].ended(60) == 0
+    assert '"No hand-over: ' in three.data[0].log
+    three.start([each for each in three.pods if not each.running])
+    assert not writers.lost(three.settled())
+
+
+def test_without_hand_over_clients_wait_for_a_failover(three: RedisSet) -> None:
+    """The negative control of the first test: its gap is the Sentinels' time, not ours."""
+    three.data[0].kill()
+    three.data[0].start(SLIPWAY_HANDOVER="false")
+    master = three.settled()
+    if master is not three.data[0]:
+        assert master.ctl("handover", "--to", "redis-0").returncode == 0
+        three.settled(master="redis-0")
+    with Writers(three) as writers:
+        writers.reach(50)
+        began = time.monotonic()
+        three.data[0].terminate()
+        assert three.data[0].ended() == 0
+        writers.reach(50)
+        print(f"gap: {writers.longest_gap:.1f} s of {time.monotonic() - began:.1f} s")
+    assert writers.longest_gap > 2
