@@ -44,7 +44,7 @@ def main(path: Path, arguments: list[str]) -> int:
 
 def held(stand: dict[str, Any], name: str) -> dict[str, str]:
     """What a Secret holds."""
-    kubectl = [BUNDLE_BIN / "kubectl", f"--kubeconfig={stand['kubeconfig']}", f"--namespace={stand['namespace']}"]
+    kubectl = [str(BUNDLE_BIN / "kubectl"), f"--kubeconfig={stand['kubeconfig']}", f"--namespace={stand['namespace']}"]
     answer = subprocess.run(
         [*kubectl, "get", "secret", name, "--output=json"], capture_output=True, check=True, timeout=30
     )
