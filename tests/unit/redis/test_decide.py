@@ -266,6 +266,31 @@ PROMOTABLE: dict[str, tuple[Evidence, Live, bool, bool]] = {
     "in sync, but not known of which life": (evidence({"a": copy(), "b": master(3, 1)}, say("b")), UP, False, False),
     "it was, and the master has gone": (evidence({"a": copy()}, say("b")), DOWN, True, True),
     "it was, and the master has begun anew": (evidence({"a": copy(), "b": ANEW}, say("b")), DOWN, True, False),
+    "it was, and the master has started, but takes no writes yet": (
+        evidence({"a": copy(), "b": replace(ANEW, state=state(3, 0, M))}, say("b")),
+        UP,
+        True,
+        False,
+    ),
+    "in sync with a master that has started, but takes no writes yet": (
+        evidence({"a": copy(), "b": replace(ANEW, state=state(3, 0, M))}, say("b")),
+        replace(UP, replid="new"),
+        False,
+        True,
+    ),
+    "it was, and an old master that it does not follow has started again": (
+        evidence(
+            {
+                "a": copy(),
+                "b": replace(master(4), live=Live(role=M, replid="new", replid2="r")),
+                "c": replace(ANEW, state=state(3, 0, M)),
+            },
+            say("b", 4),
+        ),
+        DOWN,
+        True,
+        True,
+    ),
     "it was, and the master starts anew": (evidence({"a": copy(), "b": copy(3, 1, M)}, say("b")), DOWN, True, False),
     "it was, and another follows a master that has begun anew": (
         evidence({"a": copy(), "c": replace(ANEW, live=Live(role=R, replid="new"))}, say("b")),
@@ -329,7 +354,7 @@ DEPOSED: dict[str, tuple[Evidence, Live, str]] = {
     "by a later epoch": (evidence({"a": copy(3, 0, M)}, say("b", 4)), LEADS, "b"),
     "not by the same epoch": (evidence({"a": copy(3, 0, M)}, say("b", 3)), LEADS, ""),
     "not by one Sentinel": (evidence({"a": copy(3, 0, M)}, say("b", 4, of="x")), LEADS, ""),
-    "not while it is not done": (evidence({"a": copy(3, 0, M)}, say("b", 4, switching=True)), LEADS, ""),
+    "also while the others are told": (evidence({"a": copy(3, 0, M)}, say("b", 4, switching=True)), LEADS, "b"),
     "not if it is named": (evidence({"a": copy(3, 0, M)}, say("a", 4)), LEADS, ""),
     "no replica": (evidence({"a": copy()}, say("b", 4)), UP, ""),
 }

@@ -188,11 +188,12 @@ class DataNode:
 
     def _start(self, decision: Follow | Lead) -> None:
         cluster = self._settings.cluster()
-        if isinstance(decision, Lead):
-            self._note(_begun(self._copy.state, decision.epoch, at=time.time()))
         master = cluster.named(decision.master) if isinstance(decision, Follow) else None
         path = self._settings.data_dir / "redis.conf"
+        # A master that the Sentinels name takes no writes yet, and until then has not begun anew.
         held = isinstance(decision, Lead) and self._named and self._settings.start == "safe"
+        if isinstance(decision, Lead) and not held:
+            self._note(_begun(self._copy.state, decision.epoch, at=time.time()))
         files.write(path, files.redis_conf(self._settings, cluster.named(self._me), master, held=held))
         self._promotable, self._answered = False, 0.0
         self._held = held
@@ -235,7 +236,7 @@ class DataNode:
         self._depose(own, evidence, live)
         self._release(own, evidence, live)
         state = recorded(evidence, live, at=time.time())
-        if state is not None and not live.loading:
+        if state is not None and not live.loading and not self._held:
             self._note(state)
         evidence = replace(evidence, copies={**evidence.copies, self._me: self._copy})
         self._allow(own, live, evidence, now=config["replica-priority"] != "0")
@@ -263,6 +264,10 @@ class DataNode:
     def _release(self, own: redis.Redis, evidence: Evidence, live: Live) -> None:
         """Let a master that has just started take writes, once no failover can be under way."""
         if self._held and may_write(evidence, live, up=time.monotonic() - self._answered):
+            master = named(evidence)
+            if live.role is Role.MASTER and master:
+                begun = _begun(self._copy.state, master.epoch, at=time.time())
+                self._note(replace(begun, replid=live.replid, offset=live.offset, dbsize=live.dbsize))
             own.config_set("min-replicas-to-write", files.min_replicas(self._settings))
             self._held = False
             log.info("Takes writes")

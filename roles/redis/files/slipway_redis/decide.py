@@ -54,12 +54,12 @@ def may_be_promoted(evidence: Evidence, live: Live, was: bool) -> bool:
 
     :param was: whether they might before.
     """
-    was = was and not any(_has_begun_anew(each, evidence.own.state) for each in _others(evidence).values())
+    was = was and _goes_on(evidence, live.master)
     master = named(evidence)
     if master is None or master.master == evidence.me:
         return was
     follows = live.role is Role.REPLICA and live.master == master.master and live.link_up
-    if follows and _same_lineage(evidence, master) and not any(each.down for each in evidence.voices.values()):
+    if follows and _in_sync(evidence, live) and not any(each.down for each in evidence.voices.values()):
         return True  # not while the master has only just come up: it would be replaced for no reason
     return was or evidence.force == evidence.me or _stands_in(evidence, master.master)
 
@@ -67,7 +67,7 @@ def may_be_promoted(evidence: Evidence, live: Live, was: bool) -> bool:
 def deposed_by(evidence: Evidence, live: Live) -> str:
     """Return the node that this running master has to follow from now on, "" if none."""
     master = named(evidence)
-    if live.role is not Role.MASTER or master is None or master.master == evidence.me or master.switching:
+    if live.role is not Role.MASTER or master is None or master.master == evidence.me:
         return ""
     known = evidence.own.state
     return master.master if known is None or master.epoch > known.epoch else ""
@@ -228,13 +228,21 @@ def _runs_ahead(copy: Copy, state: State) -> bool:
     return live.replid == state.replid and live.offset >= state.offset
 
 
-def _has_begun_anew(copy: Copy, state: State | None) -> bool:
-    """Whether this copy is newer than that state, and does not go on from it."""
-    if copy.state is None or state is None or copy.state.lineage <= state.lineage:
+def _goes_on(evidence: Evidence, follows: str) -> bool:
+    """Whether this copy's history goes on: with the master that it follows, and with every newer copy."""
+    own = evidence.own.state
+    if own is None:
         return False
+    newer = [each for each in _others(evidence).values() if each.state and each.state.lineage > own.lineage]
+    followed = [each for name, each in evidence.copies.items() if name == follows and each.live]
+    return all(_of_one_history(each, own) for each in (*newer, *followed))
+
+
+def _of_one_history(copy: Copy, state: State) -> bool:
+    """Whether this copy goes on from that state, so that their offsets can be compared."""
     if copy.live is None:
-        return copy.state.epoch == state.epoch
-    return state.replid not in (copy.live.replid, copy.live.replid2)
+        return copy.state is not None and copy.state.epoch != state.epoch
+    return state.replid in (copy.live.replid, copy.live.replid2)
 
 
 def _rises_above(copy: Copy, state: State) -> bool:
@@ -275,10 +283,12 @@ def _stands_in(evidence: Evidence, master: str) -> bool:
     return evidence.enough and _best(left, evidence) == evidence.me
 
 
-def _same_lineage(evidence: Evidence, master: Named) -> bool:
-    """Whether this copy is known to be of what the named master has now."""
-    own, its = evidence.own.state, evidence.copies.get(master.master)
-    return bool(own and its and its.state and own.lineage == its.state.lineage and own.replid == its.state.replid)
+def _in_sync(evidence: Evidence, live: Live) -> bool:
+    """Whether this replica is known to have what the master that it follows has now."""
+    own, its = evidence.own.state, evidence.copies.get(live.master)
+    if own is None or its is None or its.state is None or its.live is None:
+        return False
+    return own.lineage == its.state.lineage and live.replid == its.live.replid
 
 
 def _lineage(evidence: Evidence, live: Live, master: Named | None) -> tuple[int, int] | None:

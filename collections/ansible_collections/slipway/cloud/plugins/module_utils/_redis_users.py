@@ -180,6 +180,6 @@ def acl(rights: t.Mapping[str, str], user: str, accepted: t.Sequence[Data]) -> s
     lines = [] if user == DEFAULT else [f"user {DEFAULT} off resetpass ~* &* +@all"]
     for name, rules in rights.items():
         hashes = dict.fromkeys(f"#{hashlib.sha256(each[name].encode()).hexdigest()}" for each in accepted)
-        more = _OF_RESTORES if name == APP and user == DEFAULT else ""
+        more = _OF_RESTORES if rights is _DATA and (name, user) == (APP, DEFAULT) else ""
         lines.append(f"user {user if name == APP else name} on {' '.join(hashes)} {rules}{more}")
     return "\n".join(lines) + "\n"
