@@ -295,7 +295,7 @@ def test_bad_input_is_refused_before_anything_is_changed(
     given = {**site.variables(site.admin), "worker_enabled": False, **variables}
     answer = playbook("site", given, inventory="existing")
     assert answer.code != 0
-    assert answer.changed == []
-    assert said in " ".join(answer.output.split())
+    assert answer.changed == [], answer.output
+    assert said in " ".join(answer.output.split()), answer.output
     for name in ("redis", "redis-acl"):
         assert there == "ours" or not site.has(f"/api/v1/namespaces/{{}}/secrets/{name}")
