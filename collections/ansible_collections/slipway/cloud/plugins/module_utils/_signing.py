@@ -90,9 +90,12 @@ SEAL_SPEC: dict[str, t.Any] = {
 
 
 def seal_of(options: Mapping[str, t.Any], *, check_mode: bool) -> Seal | None:
-    """Return what a module's options say of the list; None where there is none, which check mode alone puts up with."""
+    """Return what a module's options say of the list.
+
+    None where there is none, or no cosign, which check mode alone puts up with: what others would have done is not there.
+    """
     given = options["signed"]
-    if given is None or (check_mode and not given["manifest"]):
+    if given is None or (check_mode and not (given["manifest"] and shutil.which(options["cosign"]))):
         return None
     trusted, replace = pathlib.Path(options["trusted_key"]), options["trust_new_key"]
     return Seal(Signed(**given), trusted=trusted, cosign=options["cosign"], replace=replace)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import typing as t
 
 import pytest
@@ -131,10 +132,17 @@ def test_signature_is_beside_the_list(tmp_path: pathlib.Path) -> None:
 )
 def test_only_check_mode_goes_without_a_list(signed: Signed | None, check_mode: bool, sealed: bool) -> None:
     options = {name: option.get("default") for name, option in SEAL_SPEC.items()}
-    options["signed"] = signed and vars(signed)
+    options |= {"signed": signed and vars(signed), "cosign": sys.executable}
     seal = seal_of(options, check_mode=check_mode)
     assert (seal is not None) == sealed
     assert seal is None or seal.signed == signed
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_in_check_mode_cosign_may_be_yet_to_come(check_mode: bool) -> None:
+    options = {name: option.get("default") for name, option in SEAL_SPEC.items()}
+    options |= {"signed": vars(Signed(MANIFEST, SIGNATURE, KEY)), "cosign": "/missing/cosign"}
+    assert (seal_of(options, check_mode=check_mode) is None) == check_mode
 
 
 @pytest.mark.parametrize(
