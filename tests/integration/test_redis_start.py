@@ -71,7 +71,8 @@ def test_a_set_without_data_is_no_new_one_unless_that_is_said(new: RedisSet) -> 
     assert "force_master=redis-0" in said
     assert {each.get("/healthz")[0] for each in new.data} == {200}
     assert not any(each.ready() for each in new.pods)
-    assert new.data[0].metrics()["slipway_redis_cold_start_blocked"] == 1
+    blocked = "slipway_redis_cold_start_blocked"
+    eventually(lambda: new.data[0].metrics().get(blocked) == 1, within=10, what="the metric says so")
     new.kill(new.data)
     new.start(new.data, SLIPWAY_FORCE_MASTER="redis-2")
     new.settled(master="redis-2")

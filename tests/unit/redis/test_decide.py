@@ -354,7 +354,11 @@ DEPOSED: dict[str, tuple[Evidence, Live, str]] = {
     "by a later epoch": (evidence({"a": copy(3, 0, M)}, say("b", 4)), LEADS, "b"),
     "not by the same epoch": (evidence({"a": copy(3, 0, M)}, say("b", 3)), LEADS, ""),
     "not by one Sentinel": (evidence({"a": copy(3, 0, M)}, say("b", 4, of="x")), LEADS, ""),
-    "also while the others are told": (evidence({"a": copy(3, 0, M)}, say("b", 4, switching=True)), LEADS, "b"),
+    "not while the named one is replaced, maybe by this one": (
+        evidence({"a": copy(3, 0, M)}, say("b", 4, of="xy") | say("b", 4, of="z", switching=True)),
+        LEADS,
+        "",
+    ),
     "not if it is named": (evidence({"a": copy(3, 0, M)}, say("a", 4)), LEADS, ""),
     "no replica": (evidence({"a": copy()}, say("b", 4)), UP, ""),
 }

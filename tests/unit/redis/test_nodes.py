@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from slipway_redis.handover import HandoverError, agreed, choose, promotable
-from slipway_redis.links import live_of, online
+from slipway_redis.links import live_of, online, voice_of
 from slipway_redis.master_service import Target, wanted
 from slipway_redis.model import Cluster, Copy, Live, Node, Phase, Role, State, Voice
 from slipway_redis.sentinel import learn
@@ -64,6 +65,34 @@ def test_live_of_a_replica() -> None:
         promotable=True,
     )
     assert live_of(REPLICA | {"master_host": "10.9.9.9"}, CLUSTER).master == "10.9.9.9:6379"
+
+
+SAYS = {"ip": "10.0.0.0", "port": 6379, "flags": "master", "config-epoch": 4, "last-ok-ping-reply": 1500}
+VOICES: dict[str, tuple[str, dict[str, Any], Voice]] = {
+    "a master that is well": ("10.0.0.0", {}, Voice(master="a", epoch=4, heard=1.5)),
+    "one that is down": (
+        "10.0.0.0",
+        {"flags": "master,s_down,o_down"},
+        Voice(master="a", epoch=4, down=True, heard=1.5),
+    ),
+    "one that is replaced": (
+        "10.0.0.0",
+        {"flags": "master,s_down,o_down,failover_in_progress"},
+        Voice(master="a", epoch=4, down=True, switching=True, heard=1.5),
+    ),
+    "one that has been replaced by another": (
+        "10.0.0.1",
+        {"flags": "master,s_down,o_down,failover_in_progress"},
+        Voice(master="b", epoch=4, heard=math.inf),
+    ),
+    "a stranger": ("10.9.9.9", {"ip": "10.9.9.9"}, Voice(master="10.9.9.9:6379", epoch=4, heard=1.5)),
+}
+
+
+@pytest.mark.parametrize("row", VOICES)
+def test_voice_of(row: str) -> None:
+    ip, changed, expected = VOICES[row]
+    assert voice_of((ip, 6379), SAYS | changed, CLUSTER) == expected
 
 
 def replica(offset: int, *, up: bool = True, promotable: bool = True) -> Live:

@@ -235,15 +235,20 @@ class DataNode:
         self._answered = self._answered or time.monotonic()
         self._depose(own, evidence, live)
         self._release(own, evidence, live)
+        evidence = self._with_own(evidence)
         state = recorded(evidence, live, at=time.time())
         if state is not None and not live.loading and not self._held:
             self._note(state)
-        evidence = replace(evidence, copies={**evidence.copies, self._me: self._copy})
+        evidence = self._with_own(evidence)
         self._allow(own, live, evidence, now=config["replica-priority"] != "0")
         self._metrics.own(self._copy, live)
         self._show(evidence)
         if self._secrets.apply(own, self._secrets.of_data):
             log.info("Users and passwords are applied", extra={"version": self._secrets.version})
+
+    def _with_own(self, evidence: Evidence) -> Evidence:
+        """Return the evidence with what is known of this copy now."""
+        return replace(evidence, copies={**evidence.copies, self._me: self._copy})
 
     def _depose(self, own: redis.Redis, evidence: Evidence, live: Live) -> None:
         """Step down as soon as the Sentinels name another master, which they tell an old one only after 8 seconds."""

@@ -67,8 +67,8 @@ def may_be_promoted(evidence: Evidence, live: Live, was: bool) -> bool:
 def deposed_by(evidence: Evidence, live: Live) -> str:
     """Return the node that this running master has to follow from now on, "" if none."""
     master = named(evidence)
-    if live.role is not Role.MASTER or master is None or master.master == evidence.me:
-        return ""
+    if live.role is not Role.MASTER or master is None or master.master == evidence.me or master.switching:
+        return ""  # while the named one is replaced, this may be the one that is being promoted
     known = evidence.own.state
     return master.master if known is None or master.epoch > known.epoch else ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import math
 import threading
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -73,15 +74,7 @@ class Links:
         except (redis.RedisError, OSError):
             answer = self._ask(node)
             return Voice() if answer and answer.get("blank") else None
-        ip, port = address[0], int(address[1])
-        flags = str(state["flags"])
-        return Voice(
-            master=cluster.at(str(ip), port),
-            epoch=int(state["config-epoch"]),
-            switching="failover_in_progress" in flags,
-            down="_down" in flags,
-            heard=int(state["last-ok-ping-reply"]) / 1000,
-        )
+        return voice_of((str(address[0]), int(address[1])), state, cluster)
 
     def live(self, node: Node, cluster: Cluster) -> Live | None:
         """Ask a Redis what it is, None if it does not answer."""
@@ -125,6 +118,22 @@ class Links:
             return None
         finally:
             connection.close()
+
+
+def voice_of(address: tuple[str, int], state: Mapping[str, t.Any], cluster: Cluster) -> Voice:
+    """Read what a Sentinel says: whom clients are sent to, and what it knows of the master that it watches.
+
+    These differ from a promotion on until the other replicas have followed: then it is decided who is master.
+    """
+    watched = (str(state["ip"]), int(state["port"])) == address
+    flags = str(state["flags"]) if watched else ""
+    return Voice(
+        master=cluster.at(*address),
+        epoch=int(state["config-epoch"]),
+        switching="failover_in_progress" in flags,
+        down="_down" in flags,
+        heard=int(state["last-ok-ping-reply"]) / 1000 if watched else math.inf,
+    )
 
 
 def live_of(info: Mapping[str, t.Any], cluster: Cluster) -> Live:
