@@ -161,7 +161,8 @@ class Copy:
 class Voice:
     """A Sentinel that answers. Without a ``master`` it remembers nothing yet.
 
-    :param switching: whether it replaces this master, and nobody is promoted yet. :param down: whether it finds the master down.
+    :param switching: whether it replaces this master, and nobody is promoted yet.
+    :param down: whether it finds the master down.
     :param heard: seconds since the master last answered it.
     """
 

@@ -144,7 +144,9 @@ def leaving(found: Found, wanted: t.Sequence[SetWanted]) -> list[str]:
     names = [_name(each).rpartition("-") for each in found.services]
     replicas = {each.name: each.replicas for each in wanted}
     gone = [
-        (of, int(number)) for of, _, number in names if number.isdecimal() and int(number) >= replicas.get(of, 1 << 31)
+        (of, int(number))
+        for of, dash, number in names
+        if dash and number.isdecimal() and int(number) >= replicas.get(of, 1 << 31)
     ]
     return [f"{of}-{number}" for of, number in sorted(gone)]
 
