@@ -19,6 +19,17 @@ SERVER_NAME = "worker.slipway.svc"
 DAY = dt.timedelta(days=1)
 AGO = -2 * DAY
 PEM = serialization.Encoding.PEM
+SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,8 @@ class Authority:
         """Make one, valid for a day unless told otherwise."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(name, name, key, life).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        builder = builder.add_extension(SIGNS, critical=True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         return cls(key, builder.sign(key, hashes.SHA256()))
 
     @property
@@ -70,6 +83,8 @@ class Authority:
         builder = _builder(name, self.name, key, life)
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        builder = builder.add_extension(issuer, critical=False)  # Python 3.13 wants it
         leaf = builder.sign(self.key, hashes.SHA256())
         home.mkdir(parents=True, exist_ok=True)
         pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
