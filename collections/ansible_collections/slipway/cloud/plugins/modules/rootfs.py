@@ -42,7 +42,7 @@ options:
     type: str
   mirror:
     description:
-      - Where packages come from, for example V(https://deb.debian.org/debian).
+      - Where packages come from, for example V(https://mirror.example/debian).
       - Default is the machine's own sources of O(suite), with its updates and security fixes.
     type: str
   components:

@@ -17,7 +17,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils._rootfs import (
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 RECIPE = Recipe(
     suite="bookworm",
-    sources=("deb http://deb.debian.org/debian bookworm main",),
+    sources=("deb http://mirror.example/debian bookworm main",),
     packages=("curl", "dbus"),
     variant="minbase",
     format="tar",
@@ -29,13 +29,13 @@ RECIPE = Recipe(
 def test_one_line_style() -> None:
     text = """\
 # deb http://commented.example/ bookworm main
-deb http://archive.ubuntu.com/ubuntu noble main universe # the usual
+deb http://ubuntu.example/ubuntu noble main universe # the usual
   deb [arch=amd64 signed-by=/k.gpg] https://vendor.example/apt noble stable
-deb-src http://archive.ubuntu.com/ubuntu noble main
+deb-src http://ubuntu.example/ubuntu noble main
 deb http://flat.example/ ./
 """
     assert parse_one_line(text) == [
-        Source("http://archive.ubuntu.com/ubuntu", "noble", ("main", "universe")),
+        Source("http://ubuntu.example/ubuntu", "noble", ("main", "universe")),
         Source("https://vendor.example/apt", "noble", ("stable",), "/k.gpg"),
         Source("http://flat.example/", "./", ()),
     ]
@@ -45,7 +45,7 @@ def test_deb822_style() -> None:
     text = f"""\
 Types: deb deb-src
 # a comment
-URIs: http://deb.debian.org/debian
+URIs: http://mirror.example/debian
 Suites: bookworm
  bookworm-updates
 Components: main
@@ -58,8 +58,8 @@ Suites: bookworm
 Components: main
 """
     assert parse_deb822(text) == [
-        Source("http://deb.debian.org/debian", "bookworm", ("main",), DEBIAN_KEYRING),
-        Source("http://deb.debian.org/debian", "bookworm-updates", ("main",), DEBIAN_KEYRING),
+        Source("http://mirror.example/debian", "bookworm", ("main",), DEBIAN_KEYRING),
+        Source("http://mirror.example/debian", "bookworm-updates", ("main",), DEBIAN_KEYRING),
     ]
 
 
@@ -100,7 +100,7 @@ APT::Install-Recommends "1";
     "change",
     [
         {"suite": "trixie"},
-        {"sources": ("deb http://mirror.example/debian bookworm main",)},
+        {"sources": ("deb http://other.example/debian bookworm main",)},
         {"packages": ("curl",)},
         {"variant": "apt"},
         {"format": "directory"},
