@@ -68,8 +68,7 @@ def test_up_after_a_killed_one(story: Story) -> None:
 
 def test_up_again_changes_nothing(story: Story) -> None:
     again = succeed(story.make.up())
-    assert again.changed == []
-    assert again.seconds <= 90
+    assert again.changed == []  # how long it takes is measured in tests/live
 
 
 def test_way_out_of_the_bridge(story: Story, tmp_path: Path) -> None:
