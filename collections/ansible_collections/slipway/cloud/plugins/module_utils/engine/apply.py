@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import typing as t
 
 from .client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
@@ -146,6 +147,41 @@ def cleaned(obj: Object | None) -> Object:
     if not annotations:
         kept["metadata"].pop("annotations", None)
     return kept
+
+
+def differs(before: Object, after: Object, manager: str = FIELD_MANAGER) -> bool:
+    """Whether what ``manager`` declares of an object has changed; what others wrote in between does not count.
+
+    Where the server does not tell who declares what, everything counts. The form of its answer is ``fieldsV1`` of
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/.
+    """
+    then, now = cleaned(before), cleaned(after)
+    declared = [fields for obj in (before, after) for fields in _declared(obj, manager)]
+    if then == now or not declared:
+        return then != now
+    return any(_part(then, fields) != _part(now, fields) for fields in declared)
+
+
+def _declared(obj: Object, manager: str) -> list[Object]:
+    entries = obj["metadata"].get("managedFields") or []
+    return [entry.get("fieldsV1") or {} for entry in entries if entry.get("manager") == manager]
+
+
+def _part(value: t.Any, fields: Object) -> t.Any:
+    """Return what these fields are of a value, in its order; a field without fields of its own is whole."""
+    inner = {key: each for key, each in fields.items() if key != "."}
+    if inner and isinstance(value, dict):
+        return {key: _part(each, inner[f"f:{key}"]) for key, each in value.items() if f"f:{key}" in inner}
+    if inner and isinstance(value, list):
+        return [_part(item, each) for item in value for key, each in inner.items() if _is_item(item, key)]
+    return value
+
+
+def _is_item(item: t.Any, key: str) -> bool:
+    """Whether an item of a list is the one of a key: ``k:`` and the fields that tell it, or ``v:`` and its value."""
+    kind, _colon, text = key.partition(":")
+    wanted = json.loads(text)
+    return bool(item == wanted if kind == "v" else isinstance(item, dict) and wanted.items() <= item.items())
 
 
 def declares(obj: Object, manager: str, *path: str) -> bool:

@@ -514,7 +514,8 @@ def _await_end(run: _Run, job: _Job) -> None:
 def _difference(job: _Job, action: Action) -> Action:
     if job.current is None or (job.current["metadata"].get("deletionTimestamp")):
         return "created"
-    return "unchanged" if writes.cleaned(job.current) == writes.cleaned(job.written or job.preview) else action
+    after = job.written or job.preview
+    return action if after is None or writes.differs(job.current, after) else "unchanged"
 
 
 def ensure_absent(client: Client, objects: t.Sequence[Object], options: Options | None = None) -> list[Result]:

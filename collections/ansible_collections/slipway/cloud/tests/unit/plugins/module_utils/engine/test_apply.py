@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.apply import (
     cleaned,
     declares,
+    differs,
     is_ours,
     keep_replicas,
     not_ours,
@@ -69,6 +70,52 @@ def test_declares(obj: Object, path: tuple[str, ...], expected: bool) -> None:
 )
 def test_replicas_are_kept(spec: Object, current: Object | None, expected: Object) -> None:
     assert keep_replicas({"spec": spec}, current)["spec"] == expected
+
+
+FIELDS = {
+    "f:metadata": {"f:labels": {".": {}, "f:a": {}}, "f:finalizers": {'v:"ours"': {}}},
+    "f:spec": {"f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}, "f:name": {}}}, "f:selector": {}},
+}
+PORT = {"port": 80, "protocol": "TCP", "name": "http"}
+
+
+def service(*, manager: str = "slipway", **changes: object) -> Object:
+    """One that we declare a part of, and others the rest."""
+    values: dict[str, Any] = {
+        "labels": {"a": "1"},
+        "finalizers": ["ours"],
+        "ports": [PORT],
+        "selector": {"app": "x"},
+        **changes,
+    }
+    metadata = {"managedFields": [{"manager": manager, "fieldsV1": FIELDS}]}
+    metadata |= {name: values.pop(name) for name in ("labels", "finalizers")}
+    return {"metadata": metadata, "spec": values}
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (service(), False),
+        (service(clusterIP="10.0.0.1"), False),
+        (service(labels={"a": "1", "theirs": "2"}), False),
+        (service(finalizers=["theirs", "ours"]), False),
+        (service(ports=[{**PORT, "nodePort": 30000}, {"port": 81, "protocol": "TCP"}]), False),
+        (service(labels={"a": "2"}), True),
+        (service(labels={}), True),
+        (service(finalizers=["theirs"]), True),
+        (service(ports=[{**PORT, "name": "web"}]), True),
+        (service(ports=[]), True),
+        (service(selector={"app": "x", "more": "y"}), True),
+    ],
+)
+def test_what_others_write_is_no_change_of_ours(after: Object, expected: bool) -> None:
+    assert differs(service(), after) is expected
+    assert differs(after, service()) is expected
+
+
+def test_where_nobody_says_who_declares_what_everything_counts() -> None:
+    assert differs(service(manager="other"), service(manager="other", clusterIP="10.0.0.1"))
 
 
 def test_what_is_not_ours_is_refused() -> None:
