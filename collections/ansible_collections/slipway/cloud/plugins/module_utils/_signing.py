@@ -92,7 +92,7 @@ SEAL_SPEC: dict[str, t.Any] = {
 def seal_of(options: Mapping[str, t.Any], *, check_mode: bool) -> Seal | None:
     """Return what a module's options say of the list.
 
-    None where there is none, or no cosign, which check mode alone puts up with: what others would have done is not there.
+    None where there is none, or no cosign, which check mode alone puts up with: they are yet to come.
     """
     given = options["signed"]
     if given is None or (check_mode and not (given["manifest"] and shutil.which(options["cosign"]))):
