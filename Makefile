@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 up down status refresh bundle: INVENTORY := testbed
 set = -e vm_set=$(VM_SET) $(if $(WORKERS),-e vm_workers=$(WORKERS))
 play = ansible-playbook -i inventories/$(INVENTORY) $(if $(filter testbed,$(INVENTORY)),$(set))
-of_ansible = $(addprefix --ignore=tests/unit/,counter faults load publisher slipwayctl worker) # without those that know nothing of Ansible
+of_ansible = $(addprefix --ignore=tests/unit/,counter faults load publisher redis slipwayctl worker) # without those that know nothing of Ansible
 junit = $(if $(SLIPWAY_JUNIT),--junit-xml=$(SLIPWAY_JUNIT))
 
 ##@ Try it out, on VMs made here (VM_SET=main)

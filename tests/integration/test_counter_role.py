@@ -13,6 +13,7 @@ from tests.support.ansible import Run, playbook, run
 from tests.support.api_server import POWERLESS
 from tests.support.kubernetes import succeed
 from tests.support.paths import VENV_BIN
+from tests.support.role_site import with_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,9 +47,8 @@ class Site:
             "site_kubeconfig": str(kubeconfig),
             "namespaces_list": [{"name": self.namespace, "pod_security": "restricted"}],
             "namespaces_subjects": [{"kind": "User", "name": "powerless"}],
-            "redis_enabled": True,
+            **with_only("redis", "counter"),
             "redis_namespace": self.namespace,
-            "counter_enabled": True,
             "counter_wait": False,
             **more,
         }
@@ -140,7 +140,7 @@ def test_by_one_who_was_granted_no_more_than_needed(site: Site) -> None:
     ],
 )
 def test_bad_input_is_refused_before_anything_is_changed(site: Site, variables: dict[str, Any], said: str) -> None:
-    given = {**site.variables(site.admin), "worker_enabled": False, **variables}
+    given = {**site.variables(site.admin), **variables}
     answer = playbook("site", given, inventory="existing")
     assert answer.code != 0
     assert answer.changed == []

@@ -16,6 +16,7 @@ from tests.support.ansible import Run, module, playbook, run
 from tests.support.api_server import POWERLESS
 from tests.support.kubernetes import succeed
 from tests.support.paths import BUNDLE_BIN, VENV_BIN
+from tests.support.role_site import with_only
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,7 @@ class Site:
             "site_kubeconfig": str(kubeconfig),
             "namespaces_list": [{"name": self.namespace, "pod_security": "restricted"}],
             "namespaces_subjects": [{"kind": "User", "name": "powerless"}],
-            "redis_enabled": True,
+            **with_only("redis"),
             "redis_namespace": self.namespace,
             "redis_wait": False,
             **more,
@@ -292,7 +293,7 @@ def test_bad_input_is_refused_before_anything_is_changed(
         spec = {"serviceName": "redis", "selector": {"matchLabels": labels}, "template": template}
         path = f"/apis/apps/v1/namespaces/{site.namespace}/statefulsets"
         site.api.request("POST", path, {"metadata": {"name": "redis"}, "spec": spec})
-    given = {**site.variables(site.admin), "worker_enabled": False, **variables}
+    given = {**site.variables(site.admin), **variables}
     answer = playbook("site", given, inventory="existing")
     assert answer.code != 0
     assert answer.changed == [], answer.output

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _numbers = itertools.count(1)
 
-PARTS = ("worker", "object_store", "publisher", "nginx_pool", "admission", "network_policies")
+PARTS = ("worker", "object_store", "publisher", "nginx_pool", "admission", "network_policies", "redis", "counter")
 DEPLOYMENT = "/apis/apps/v1/namespaces/{{}}/deployments/{}"
 
 
