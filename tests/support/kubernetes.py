@@ -115,7 +115,9 @@ class Kubernetes:
 
     def _common_image(self, repository: str) -> str:
         nodes = self.items("nodes")
-        images = ({name for image in node["status"].get("images", []) for name in image["names"]} for node in nodes)
+        images = (
+            {name for image in node["status"].get("images", []) for name in image.get("names") or []} for node in nodes
+        )
         common = set.intersection(*images)
         found: list[str] = sorted(name for name in common if name.startswith(f"{repository}:"))
         assert found, f"images of every node: {sorted(common)}"

@@ -402,8 +402,8 @@ def leader_stopped(site: Site, change: Callable[[], None] | None = None) -> str:
             lambda: time.monotonic() - stopped >= PAST_THE_LEASE, within=PAST_THE_LEASE, what="its lease is over"
         )
         going.close()
-        site.size(2 if len(eyes.watcher.now) == 3 else 3)
         continued = time.monotonic()
+        site.size(2 if len(eyes.watcher.now) == 3 else 3)
         eventually(lambda: _quiet(eyes) < time.monotonic() - continued, within=30, what="a change", every=0.05)
         eventually(lambda: _quiet(eyes) >= 5, within=60, what="a while without a change", every=0.1)
         assert eyes.right()
