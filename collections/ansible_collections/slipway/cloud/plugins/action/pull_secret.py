@@ -10,7 +10,7 @@ import typing as t
 from ..module_utils._ansible import Params, client_of
 from ..module_utils._pull_secret import account_with, reference_change, secret
 from ..module_utils._spec import CONNECTION, SECRETS, Spec
-from ..module_utils.engine.apply import apply, cleaned, delete, patch, read, read_ours
+from ..module_utils.engine.apply import apply, delete, differs, patch, read, read_ours
 from ..module_utils.engine.resources import SECRET, SERVICE_ACCOUNT
 from ..plugin_utils._engine_action import EngineAction
 
@@ -52,7 +52,8 @@ def settle_secret(client: Client, namespace: str, params: Params, *, dry_run: bo
     current = read_ours(client, SECRET, namespace, params["name"])
     if current is None and dry_run:  # and perhaps its namespace is yet to be made
         return True
-    return cleaned(current) != cleaned(apply(client, SECRET, wanted, dry_run=dry_run))
+    written = apply(client, SECRET, wanted, dry_run=dry_run)
+    return current is None or differs(current, written)
 
 
 def remove_secret(client: Client, namespace: str, params: Params, *, dry_run: bool) -> bool:

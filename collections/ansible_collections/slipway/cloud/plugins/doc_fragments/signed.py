@@ -16,7 +16,7 @@ options:
       - The signed list of image archives, as M(slipway.cloud.image_list) returns it.
       - It is verified before anything else. An image that it does not have is refused, and one whose archive has
         another sha256.
-      - In check mode a list may be yet to be made, and then nothing is verified.
+      - In check mode list and program may be yet to come, and then nothing is verified.
     type: dict
     suboptions:
       manifest:
