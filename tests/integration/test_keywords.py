@@ -46,7 +46,7 @@ def test_heeded(
     api: ApiServer, namespace: str, kubeconfig: Path, tmp_path: Path, keywords: dict[str, Any], created: list[str]
 ) -> None:
     answer = task(tmp_path, kubeconfig, namespace, **keywords)
-    assert answer.changed == ["localhost: 1"], answer.output
+    assert answer.changed == ["localhost: slipway.cloud.cluster"], answer.output
     assert deployments(api, namespace) == created
 
 

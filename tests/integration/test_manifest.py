@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ansible_collections.slipway.cloud.plugins.module_utils.engine import client, manifest
+from ansible_collections.slipway.cloud.plugins.module_utils.engine.apply import differs
 from ansible_collections.slipway.cloud.plugins.module_utils.engine.errors import (
     InvalidInputError,
     NotOursError,
@@ -112,6 +113,16 @@ def test_only_what_differs_is_changed(connected: client.Client) -> None:
     results = manifest.ensure_present(connected, [config_map("a", x="1"), config_map("b", x="2")], OPTIONS)
     assert actions(results) == {"ConfigMap a": "unchanged", "ConfigMap b": "changed"}
     assert (results[1].before["data"], results[1].after["data"]) == ({"x": "1"}, {"x": "2"})
+
+
+def test_what_programs_keep_in_an_object_is_none_of_its_declaration(
+    api: ApiServer, connected: client.Client, namespace: str
+) -> None:
+    manifest.ensure_present(connected, [config_map("a", x="1")], OPTIONS)
+    path = f"/api/v1/namespaces/{namespace}/configmaps/a"
+    declared = api.request("GET", path)
+    connected.request("PUT", path, body={**declared, "data": {"x": "1", "state": "2"}}, action="keep a state")
+    assert not differs(declared, api.request("GET", path))
 
 
 def test_absent_takes_custom_resources_before_their_definition(

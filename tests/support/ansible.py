@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMED_OUT = 124  # as timeout(1) says it
-RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
+CHANGED = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(?P<task>.*)\] \**$|^changed: \[(?P<host>[^\] ]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,12 @@ class Run:
 
     @property
     def changed(self) -> list[str]:
-        """The hosts of all recaps on which something was changed, with the count of tasks."""
-        return [f"{host}: {count}" for host, count in RECAP.findall(self.output) if count != "0"]
+        """What a playbook changed, each as ``host: role : task``; a task that loops is told for each item."""
+        task, changes = "", []
+        for line in CHANGED.finditer(self.output):
+            task = line["task"] or task
+            changes += [f"{line['host']}: {task}"] if line["host"] else []
+        return changes
 
 
 def clean_environment() -> dict[str, str]:

@@ -36,7 +36,7 @@ _RECIPE = 2
 
 _HASH = "[0-9a-f]" * 12  # as a glob pattern
 
-_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
+_IGNORED = shutil.ignore_patterns("__pycache__")
 
 # The C libraries that the wheels may need: every supported distribution has at least glibc 2.34.
 _GLIBC = range(34, 16, -1)
@@ -90,10 +90,13 @@ class Image:
 
 
 def _tree(root: Path) -> dict[str, str]:
-    """Return relative path -> sha256 of the files below a directory, or of one file; with ``x`` for programs."""
+    """Return relative path -> sha256 of the files below a directory, or of one file; with ``x`` for programs.
+
+    Without what Python writes there while it runs from that directory.
+    """
     if not root.is_dir():
         return {"": _fingerprint(root.resolve(strict=True))}
-    files = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    files = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {str(path.relative_to(root)): _fingerprint(path) for path in files}
 
 

@@ -57,6 +57,9 @@ APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
+# The API server takes this name for the field manager of a write that names none, so it is not that of declarations.
+_AGENT = "slipway-client"
+
 _IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _RETRY_DELAYS = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 _RETRY_STATUS = frozenset({429, 500, 502, 503, 504})
@@ -446,7 +449,7 @@ class Client:
         )
 
     def _headers(self, headers: t.Mapping[str, str], login: _Login) -> urllib3.HTTPHeaderDict:
-        merged = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": "slipway", **headers})
+        merged = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": _AGENT, **headers})
         with self._lock:  # reading the token may run an exec plugin
             token = login.configuration.auth_settings().get("BearerToken")
         if token and token["value"]:
