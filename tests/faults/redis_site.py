@@ -133,11 +133,7 @@ class Site:
     @property
     def announcer(self) -> str:
         """The node that the counter's address leads to."""
-        selector = f"--selector=metallb.io/service-name={COUNTER},metallb.io/service-namespace={self.namespace}"
-        statuses = self.kubernetes.items("servicel2statuses.metallb.io", "--namespace=metallb-system", selector)
-        nodes = {str(each["status"]["node"]) for each in statuses}
-        assert len(nodes) == 1, f"announced by {nodes}"
-        return nodes.pop()
+        return self.kubernetes.announcer(self.namespace, COUNTER)
 
     def lead_from(self, *nodes: str) -> str:
         """Have the master on one of these nodes; return its pod."""

@@ -160,11 +160,7 @@ class Site:
 
     def announcer(self) -> str:
         """The node that the address leads to."""
-        selector = f"--selector=metallb.io/service-name={POOL},metallb.io/service-namespace={NAMESPACE}"
-        statuses = self.kubernetes.items("servicel2statuses.metallb.io", "--namespace=metallb-system", selector)
-        nodes = {str(each["status"]["node"]) for each in statuses}
-        assert len(nodes) == 1, f"announced by {nodes}"
-        return nodes.pop()
+        return self.kubernetes.announcer(NAMESPACE, POOL)
 
 
 @dataclass(frozen=True)
