@@ -40,7 +40,7 @@ from tests.support.listing import (
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 NAMESPACE, POOL, PUBLISHER, STORE, BUCKET = "slipway", "nginx-pool", "publisher", "object-store", "podlister"
 HERE = f"--namespace={NAMESPACE}"
@@ -447,8 +447,17 @@ def nothing_noticed(site: Site) -> Iterator[list[str]]:
         f"{len(load.requests)} requests, 0 failed; the address moved {len(moves.times)} times, "
         f"{sum(apart.values())} open requests reset"
     )
-    assert not failed, f"failed of {len(load.requests)}: {told(failed)}; reset by {len(moves.times)} moves: {apart}"
+    assert not failed, (
+        f"failed of {len(load.requests)}: {told(failed)}, begun {_at(load, [each.began for each in failed])}; "
+        f"moves {_at(load, moves.times)}, which reset {sum(apart.values())}"
+    )
     assert max(apart.values(), default=0) <= RESET_A_MOVE, f"reset, by the move: {apart}"
+
+
+def _at(load: Load, times: Iterable[float]) -> str:
+    """Moments, as seconds since the first request."""
+    first = min(request.began for request in load.requests)
+    return f"at {', '.join(f'{each - first:.1f}' for each in times) or 'no time'} s"
 
 
 def rolling_restart(site: Site) -> str:
