@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.slipway.cloud.plugins.module_utils._vm_set import VmSet, layout
 from tests.support.ansible import Run, playbook, run
+from tests.support.neighbours import hardware_of
 from tests.support.paths import CACHE, VENV_BIN
 from tests.support.waiting import eventually
 
@@ -91,9 +92,10 @@ class Kubernetes:
         eventually(self._settled, within=within, what="nodes and add-ons ready", every=0.5)
 
     def announcer(self, namespace: str, service: str) -> str:
-        """The node that the address of a Service leads to; there is none for a moment where it moves."""
-        selector = f"--selector=metallb.io/service-namespace={namespace},metallb.io/service-name={service}"
-        return eventually(lambda: self._announcer(selector), within=30, what=f"{service} is announced", every=0.3)
+        """The node that the address of a Service leads to, as this machine has it."""
+        balanced = self.get("service", service, f"--namespace={namespace}")["status"]["loadBalancer"]
+        nodes = {hardware_of(address): node for node, address in self.addresses.items()}
+        return nodes[hardware_of(balanced["ingress"][0]["ip"])]
 
     def restarts(self) -> dict[str, int]:
         """How often each container of the add-ons has been started again, by uid, node and names."""
@@ -127,12 +129,6 @@ class Kubernetes:
         found: list[str] = sorted(name for name in common if name.startswith(f"{repository}:"))
         assert found, f"images of every node: {sorted(common)}"
         return found[0]
-
-    def _announcer(self, selector: str) -> str:
-        statuses = self.items("servicel2statuses.metallb.io", "--namespace=metallb-system", selector)
-        nodes = {str(each["status"]["node"]) for each in statuses}
-        assert len(nodes) == 1, f"announced by {sorted(nodes)}"
-        return nodes.pop()
 
     def _settled(self) -> bool:
         nodes = {node["metadata"]["name"]: _condition(node, "Ready") for node in self.items("nodes")}

@@ -9,7 +9,6 @@ import http.client
 import itertools
 import json
 import math
-import re
 import subprocess
 import threading
 import time
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from tests.support.ansible import clean_environment
+from tests.support.neighbours import known, moved
 from tests.support.paths import BUNDLE_BIN
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ LONGEST = 2.0  # a request that takes longer has failed
 APART = 3.0  # a change that comes no sooner after another is an isolated one
 LEAVE = 10.0  # for threads to end
 RESET = "reset"
-NEIGHBOUR = re.compile(r"^(\S+) dev \S+ (?:\S+ )*?lladdr (\S+)")
 
 
 class Endpoint(NamedTuple):
@@ -209,22 +208,19 @@ def told(requests: Iterable[Request]) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()) or "none"
 
 
-def moved(lines: Iterable[str], address: str) -> list[str]:
-    """The hardware addresses behind `address`, each once in a row, from lines of `ip neigh` or `ip monitor neigh`."""
-    matches = (NEIGHBOUR.match(line) for line in lines)
-    found = [match[2] for match in matches if match and match[1] == address]
-    return [hardware for hardware, _ in itertools.groupby(found)]
-
-
 # -- what observes -------------------------------------------------------------------------------------------------
 
 
 def ask(url: str, path: str, timeout: float = LONGEST) -> tuple[int, bytes, dict[str, str]]:
-    """The status, body and headers of one GET over a connection of its own."""
+    """The status, body and headers of one GET over a connection of its own, which is closed from here.
+
+    Who closes keeps the port for a minute. Were it the server, ports would come back in seconds, and a node that took
+    over an address might take the rest of a connection for that of an older one, and drop it.
+    """
     where = urlsplit(url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port or 80, timeout=timeout)
     try:
-        connection.request("GET", path, headers={"Connection": "close"})
+        connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()}
     finally:
@@ -401,8 +397,7 @@ class Moves(Beside):
             ["setpriv", "--pdeathsig", "KILL", "ip", "monitor", "neigh"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        shown = subprocess.run(["ip", "neigh", "show", "to", self.address], capture_output=True, text=True, check=True)
-        self.hardware = moved(shown.stdout.splitlines(), self.address)
+        self.hardware = known(self.address)
         return super().__enter__()
 
     def _jobs(self) -> Iterable[Callable[[], None]]:

@@ -29,7 +29,6 @@ from tests.support.listing import (
     lag,
     lasting,
     missing,
-    moved,
     outage,
     p95,
     ready_endpoints,
@@ -40,6 +39,7 @@ from tests.support.listing import (
     told,
     unlike_a_history,
 )
+from tests.support.neighbours import moved
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
