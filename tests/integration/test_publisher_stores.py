@@ -137,7 +137,7 @@ def test_many_endpoints_of_both_families_and_names_that_are_markup(
         index = bucket.json("index.json")
         page = (bucket.read("index.html") or b"").decode()
         seconds = 'slipway_publisher_publish_seconds_sum{target="one"}'  # told when the history is there too
-        took = eventually(lambda: publisher.metrics().get(seconds), within=10, what="how long it took is told")
+        took = eventually(lambda: publisher.metrics().get(seconds, 0.0), within=10, what="how long it took is told")
     addresses = [each["ip"] for each in index["endpoints"]]
     assert addresses[:2] == ["10.1.0.1", "10.1.0.2"]
     assert addresses[-3:] == ["fd00::1", "fd00::2", "fd00::a"]
