@@ -25,6 +25,7 @@ from tests.support.calm import machine
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SLOW_SECONDS = 5.0
+LONG_LINE, MANY_LINES = 300, 8  # of what a test that failed said
 TICK = 0.5
 IDLE = ("chrt", "--idle", "0")
 INTERRUPTED = 128 + signal.SIGINT  # as shells say it
@@ -54,6 +55,7 @@ class Case:
     name: str
     outcome: t.Literal["passed", "failed", "skipped"]
     seconds: float
+    said: str = ""  # by one that failed
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,18 @@ def stages(table: Path) -> list[Stage]:
 def cases(junit: str) -> tuple[Case, ...]:
     """Read the tests of a report in JUnit's XML."""
     outcomes: dict[str, t.Literal["failed", "skipped"]] = {"failure": "failed", "error": "failed", "skipped": "skipped"}
-    return tuple(
-        Case(
-            name=f"{case.get('classname')}::{case.get('name')}",
-            outcome=next((outcomes[child.tag] for child in case if child.tag in outcomes), "passed"),
-            seconds=float(case.get("time", 0)),
+    found = []
+    for case in ET.fromstring(junit).iter("testcase"):
+        end = next((child for child in case if child.tag in outcomes), None)
+        found.append(
+            Case(
+                name=f"{case.get('classname')}::{case.get('name')}",
+                outcome="passed" if end is None else outcomes[end.tag],
+                seconds=float(case.get("time", 0)),
+                said="" if end is None else end.get("message", ""),
+            )
         )
-        for case in ET.fromstring(junit).iter("testcase")
-    )
+    return tuple(found)
 
 
 def judge(stage: Stage, *, code: int, minutes: float, found: tuple[Case, ...]) -> Result:
@@ -207,7 +213,7 @@ def follow(log: Path, ended: Future[None]) -> None:
 
 
 def summary(results: t.Sequence[Result]) -> str:
-    """Return a line a stage, what was wrong with it, its slow and failed tests, and as the last line the sums."""
+    """Return a line a stage with its slow tests, then what failed and why, and as the last line the sums."""
     lines = [f"\n{'stage':<12} {'minutes':>7} {'budget':>6} {'passed':>6} {'failed':>6} {'skipped':>7}"]
     for result in results:
         counts = [result.count(outcome) for outcome in ("passed", "failed", "skipped")]
@@ -215,12 +221,16 @@ def summary(results: t.Sequence[Result]) -> str:
             result.stage.name, result.minutes, result.stage.minutes, *counts
         )
         lines.append(row)
-        lines += [f"  FAILED: {fault}" for fault in result.faults]
-        lines += [f"  FAILED: {case.name}" for case in result.cases if case.outcome == "failed"]
         if result.stage.minutes < result.minutes <= 2 * result.stage.minutes:
             lines.append("  WARNING: over its budget")
         slow = sorted((case for case in result.cases if case.seconds >= SLOW_SECONDS), key=lambda case: -case.seconds)
         lines += [f"  {case.seconds:6.1f} s  {case.name}" for case in slow]
+    for result in results:
+        lines += [f"\nFAILED in {result.stage.name}: {fault}" for fault in result.faults]
+        for case in result.cases:
+            if case.outcome == "failed":
+                lines.append(f"\nFAILED in {result.stage.name}: {case.name}")
+                lines += [f"  {line[:LONG_LINE]}" for line in case.said.splitlines()[:MANY_LINES]]
     passed, failed = (sum(result.count(outcome) for result in results) for outcome in ("passed", "failed"))
     return "\n".join([*lines, "", f"{passed} passed, {failed} failed"])
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STAGE = Stage(name="unit", target="unit", minutes=1)
 GOOD = Case("a::good", "passed", 0.1)
-BAD = Case("a::bad", "failed", 7.0)
+BAD = Case("a::bad", "failed", 7.0, "no such thing")
 
 
 def test_every_stage_is_a_target_and_needs_earlier_ones() -> None:
@@ -67,8 +67,13 @@ def test_cases_are_read_from_the_report_of_pytest(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(tmp_path), f"--junit-xml={report}", str(tests)]
     subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
 
-    outcomes = {case.name: case.outcome for case in cases(report.read_text())}
+    found = cases(report.read_text())
 
+    assert {case.name: case.said for case in found if case.outcome == "failed"} == {
+        "test_a::test_bad": "assert False",
+        "test_a::test_error": 'failed on setup with "OSError"',
+    }
+    outcomes = {case.name: case.outcome for case in found}
     assert outcomes == {
         "test_a::test_good": "passed",
         "test_a::test_bad": "failed",
@@ -161,7 +166,7 @@ def test_stages_in_the_background_run_beside_the_others_and_are_shown_after_them
         said, _ = process.communicate(timeout=60)
     lines = [line for line in said.splitlines() if line]
     logs = {name: tmp_path / "build" / "reports" / f"{name}.log" for name in ("behind", "last")}
-    assert lines[: lines.index("  FAILED: make last ended with 2")] == [
+    assert lines[: lines.index("FAILED in last: make last ended with 2")] == [
         "=== first: make first",
         f"=== behind: make behind, in the background: {logs['behind']}",
         f"=== last: make last, in the background: {logs['last']}",
@@ -178,6 +183,7 @@ def test_stages_in_the_background_run_beside_the_others_and_are_shown_after_them
         "first            0.0      1      1      0       0",
         "behind           0.0      1      0      0       0",
         "last             0.0      1      0      1       0",
+        "before           0.0      1      0      0       0",
     ]
     assert (process.returncode, lines[-1]) == (1, "1 passed, 1 failed")
 
@@ -206,7 +212,7 @@ def test_an_interrupted_run_ends_all_that_runs_and_begins_nothing(tmp_path: Path
     assert not (tmp_path / "wrong").exists()
 
 
-def test_summary_names_what_failed_and_what_was_slow_and_ends_with_the_sums() -> None:
+def test_summary_names_what_was_slow_and_what_failed_and_ends_with_the_sums() -> None:
     results = [
         Result(STAGE, 1.5, (GOOD, BAD)),
         Result(Stage("live", "molecule", 9), 0.2, (GOOD,), ("make molecule ended with 2",)),
@@ -215,11 +221,14 @@ def test_summary_names_what_failed_and_what_was_slow_and_ends_with_the_sums() ->
         "",
         "stage        minutes budget passed failed skipped",
         "unit             1.5      1      1      1       0",
-        "  FAILED: a::bad",
         "  WARNING: over its budget",
         "     7.0 s  a::bad",
         "live             0.2      9      1      1       0",
-        "  FAILED: make molecule ended with 2",
+        "",
+        "FAILED in unit: a::bad",
+        "  no such thing",
+        "",
+        "FAILED in live: make molecule ended with 2",
         "",
         "2 passed, 2 failed",
     ]
