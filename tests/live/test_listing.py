@@ -17,6 +17,7 @@ from tests.support.listing_live import (
     node_maintained,
     nothing_noticed,
     out_and_back,
+    ports_known,
     power_cuts,
     restart,
     stores_away,
@@ -64,6 +65,10 @@ def test_leader_that_was_stopped_goes_on_beside_its_successor(site: Site) -> Non
 
 def test_node_drained_and_rebooted(site: Site) -> None:
     print(node_maintained(site, site.announcer()))
+
+
+def test_address_moved_to_a_node_that_knows_the_ports_of_what_is_open(site: Site) -> None:
+    print(ports_known(site, 20))
 
 
 def test_power_cut_of_the_node_that_announces(site: Site) -> None:

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from http.client import HTTPConnection, HTTPException
 from statistics import median
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from tests.support.ansible import playbook
 from tests.support.kubernetes import Kubernetes, succeed
 from tests.support.listing import (
     APART,
+    LONGEST,
+    RESET,
     Load,
     Moves,
     Reader,
     Watcher,
     changes,
+    failure,
     history,
     isolated,
     judged,
@@ -37,6 +43,7 @@ from tests.support.listing import (
     told,
     unlike_a_history,
 )
+from tests.support.neighbours import hardware_of, led, ports_free_at_once
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -473,6 +480,48 @@ def node_maintained(site: Site, node: str) -> str:
         answer = succeed(playbook("drill_node", {"vm_set": site.kubernetes.vm_set, "drill_node": node}, timeout=300))
     site.kubernetes.settle()
     return f"{node}: {note[0]}; took {answer.seconds:.0f} s"
+
+
+def ports_known(site: Site, count: int) -> str:
+    """Move the address to a node that knows the ports of all open connections from older ones: each is to be reset."""
+    there, here = (hardware_of(address) for address in list(site.kubernetes.addresses.values())[:2])
+    with led(site.address) as lead, ports_free_at_once():
+        lead(there)
+        ports = [_ended(_connected(site)) for _ in range(count)]
+        lead(here)
+        opened = [_connected(site, port) for port in ports]
+        lead(there)
+        outcomes = Counter(_outcome(connection) for connection in opened)
+    note = f"{count} connections open when the address moves to a node that knows their ports: {dict(outcomes)}"
+    assert outcomes == {RESET: count}, note
+    return note
+
+
+def _connected(site: Site, port: int = 0) -> HTTPConnection:
+    """A connection from a port, by default any."""
+    where = urlsplit(site.url)
+    connection = HTTPConnection(str(where.hostname), where.port, timeout=LONGEST, source_address=("", port))
+    connection.connect()
+    return connection
+
+
+def _ended(connection: HTTPConnection) -> int:
+    """Use a connection to its end; return its port."""
+    port = int(connection.sock.getsockname()[1])
+    assert _outcome(connection) == "200"
+    return port
+
+
+def _outcome(connection: HTTPConnection) -> str:
+    """How a request over an open connection ends, which is closed from here."""
+    with closing(connection):
+        try:
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            answer.read()
+            return str(answer.status)
+        except (OSError, HTTPException) as error:
+            return failure(error)
 
 
 def power_cut(site: Site) -> float:

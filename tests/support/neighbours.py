@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import re
 import socket
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 NEIGHBOUR = re.compile(r"^(\S+) dev \S+ (?:\S+ )*?lladdr (\S+)")
 
@@ -35,3 +37,30 @@ def moved(lines: Iterable[str], address: str) -> list[str]:
     matches = (NEIGHBOUR.match(line) for line in lines)
     found = [match[2] for match in matches if match and match[1] == address]
     return [hardware for hardware, _ in itertools.groupby(found)]
+
+
+@contextlib.contextmanager
+def led(address: str) -> Iterator[Callable[[str], None]]:
+    """Lead what goes from this machine to an address to the hardware address that is called with, until it is left."""
+    route = subprocess.run(["ip", "-json", "route", "get", address], capture_output=True, text=True, check=True)
+    where = [address, "dev", json.loads(route.stdout)[0]["dev"]]
+
+    def lead(hardware: str) -> None:
+        subprocess.run(["ip", "neigh", "replace", *where, "lladdr", hardware, "nud", "permanent"], check=True)
+
+    try:
+        yield lead
+    finally:
+        subprocess.run(["ip", "neigh", "del", *where], check=False)
+
+
+@contextlib.contextmanager
+def ports_free_at_once() -> Iterator[None]:
+    """Let this machine use the port of a connection that it closed again at once, not a minute later."""
+    resting = Path("/proc/sys/net/ipv4/tcp_max_tw_buckets")
+    before = resting.read_text()
+    resting.write_text("0")
+    try:
+        yield
+    finally:
+        resting.write_text(before)

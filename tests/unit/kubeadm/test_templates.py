@@ -80,7 +80,10 @@ def documents(seen: Observations, name: str, **variables: Any) -> dict[str, Any]
 
 @pytest.mark.parametrize(
     ("seen", "proxy"),
-    [(UBUNTU, {}), (TEST_BED, {"oomScoreAdj": 0, "conntrack": {"maxPerCore": 0, "min": 0}})],
+    [
+        (UBUNTU, {"conntrack": {"tcpBeLiberal": True}}),
+        (TEST_BED, {"oomScoreAdj": 0, "conntrack": {"tcpBeLiberal": True, "maxPerCore": 0, "min": 0}}),
+    ],
     ids=["Ubuntu", "test bed"],
 )
 def test_init(seen: Observations, proxy: dict[str, Any]) -> None:

@@ -167,12 +167,12 @@ def settings(seen: Observations) -> HostSettings:
 
 
 def _kube_proxy(*, may_raise_limits: bool, container: bool) -> dict[str, t.Any]:
-    config: dict[str, t.Any] = {}
-    if not may_raise_limits:
-        config["oomScoreAdj"] = 0
+    # Where an address moves to a node that knows the client's port from an older connection, what comes is out of that
+    # one's window: passed on to the old pod it is answered by a reset, dropped as invalid by nothing.
+    conntrack: dict[str, t.Any] = {"tcpBeLiberal": True}
     if container:  # the size of the connection table belongs to the machine outside; 0 leaves it alone
-        config["conntrack"] = {"maxPerCore": 0, "min": 0}
-    return config
+        conntrack |= {"maxPerCore": 0, "min": 0}
+    return {"conntrack": conntrack} | ({} if may_raise_limits else {"oomScoreAdj": 0})
 
 
 def resolver(seen: Observations) -> tuple[str, list[str]]:
