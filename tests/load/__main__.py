@@ -37,7 +37,7 @@ def main() -> int:
     (RESULTS / "load.json").write_text(json.dumps(data, indent=1) + "\n")
     plot(story, RESULTS / "load.svg")
     wrong = faults(story, least)
-    print(f"plot: {RESULTS / 'load.svg'}", *wrong, sep="\n")
+    print(f"\nplot: {RESULTS / 'load.svg'}", *wrong, sep="\n")
     return 1 if wrong else 0
 
 
@@ -62,7 +62,7 @@ def lived(site: Site, eyes: Eyes, *, seconds: float, rate: float, least: int) ->
     ended = time.monotonic()
     samples = [
         at(second, began, load.requests, changes(eyes.watcher.states), eyes.reader.reads)
-        for second in range(int(ended - began))
+        for second in range(int(ended - began) + 1)  # the last one may not be whole
     ]
     return Story(samples, loaded, len(load.requests), len(judged(load.requests, [], 0)[0]))
 
