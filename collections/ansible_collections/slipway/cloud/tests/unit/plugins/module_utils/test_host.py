@@ -69,7 +69,7 @@ MACHINE = {
     "fail_swap_on": True,
     "may_raise_limits": True,
     "kubelet_oom_score_adj": -999,
-    "kube_proxy": {},
+    "kube_proxy": {"conntrack": {"tcpBeLiberal": True}},
     "resolv_conf": "/etc/resolv.conf",
     "dns_upstreams": ["192.0.2.1"],
     "kernel_modules": ["overlay", "br_netfilter"],
@@ -84,7 +84,7 @@ MACHINE = {
 RESOLVED = {"resolv_conf": "/run/systemd/resolve/resolv.conf"}
 CGROUP_V1 = {"cgroup_driver": "cgroupfs", "fail_cgroup_v1": False}
 NO_LIMITS = {"may_raise_limits": False, "kubelet_oom_score_adj": 0}
-OWN_TABLES_ONLY = {"conntrack": {"maxPerCore": 0, "min": 0}}
+OWN_TABLES_ONLY = {"conntrack": {"tcpBeLiberal": True, "maxPerCore": 0, "min": 0}}
 
 
 @pytest.mark.parametrize(
