@@ -1,6 +1,6 @@
 """`make test`: the stages of stages.toml, with their minutes, their slow tests and one closing line.
 
-They run in turn. Beside them, those in the background do, and those of them that are idle do in a turn of their own: what
+They run in turn. Beside them, those in the background do, and of these the idle ones in a turn of their own: what
 they say goes to a file, and is shown when the others have ended.
 """
 
