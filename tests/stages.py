@@ -1,7 +1,7 @@
 """`make test`: the stages of stages.toml, with their minutes, their slow tests and one closing line.
 
-They run in turn. Beside them, those in the background do, and of these the idle ones in a turn of their own: what
-they say goes to a file, and is shown when the others have ended.
+They run in turn, and so do those in the background beside them: what these say goes to a file, and is shown when the
+others have ended.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class Run:
     def stages(self, table: t.Iterable[Stage]) -> None:
         """Run them all."""
         behind: dict[Stage, Future[None]] = {}
-        with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as spare:
+        with ThreadPoolExecutor(1) as pool:
             try:
                 with machine(alone=False):
                     for stage in table:
@@ -176,10 +176,9 @@ class Run:
                         print(f"\n=== {stage.name}: make {stage.target}{where}", flush=True)
                         if stage.background:
                             self.log(stage).touch()
-                            behind[stage] = (spare if stage.idle else pool).submit(self.stage, stage)
+                            behind[stage] = pool.submit(self.stage, stage)
                         else:
                             self.stage(stage)
-                    wait([ended for stage, ended in behind.items() if stage.idle])
                 for stage, ended in behind.items():
                     print(f"\n=== {stage.name}, from its beginning", flush=True)
                     follow(self.log(stage), ended)

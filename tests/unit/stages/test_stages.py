@@ -30,7 +30,6 @@ def test_every_stage_is_a_target_and_needs_earlier_ones() -> None:
     ended: set[str] = set()
     for stage in table:
         assert set(stage.needs) <= ended
-        assert stage.background or not stage.idle
         if not stage.background:
             ended.add(stage.name)
         assert (
@@ -128,12 +127,6 @@ target = "last"
 minutes = 1
 background = true
 
-[spare]
-target = "spare"
-minutes = 1
-background = true
-idle = true
-
 [before]
 target = "before"
 minutes = 1
@@ -162,41 +155,34 @@ def a_run(place: Path, makefile: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_stages_in_the_background_run_beside_the_others_and_are_shown_after_them(tmp_path: Path) -> None:
-    for name in ("fifo", "another"):
-        os.mkfifo(tmp_path / name)
+    os.mkfifo(tmp_path / "fifo")
     makefile = (
         f"first:\n\techo '{REPORT}' >$$SLIPWAY_JUNIT\n"
-        "behind:\n\techo behind begins; cat another; cat fifo; echo behind ends\n"
+        "behind:\n\techo behind begins; cat fifo; echo behind ends\n"
         "last:\n\techo last says no; false\n"
-        "spare:\n\techo this comes from spare >another; echo spare ends\n"
         "before:\n\techo this comes from before >fifo; echo before ends\n"
     )
     with a_run(tmp_path, makefile) as process:
         said, _ = process.communicate(timeout=60)
     lines = [line for line in said.splitlines() if line]
-    logs = {name: tmp_path / "build" / "reports" / f"{name}.log" for name in ("behind", "last", "spare")}
+    logs = {name: tmp_path / "build" / "reports" / f"{name}.log" for name in ("behind", "last")}
     assert lines[: lines.index("FAILED in last: make last ended with 2")] == [
         "=== first: make first",
         f"=== behind: make behind, in the background: {logs['behind']}",
         f"=== last: make last, in the background: {logs['last']}",
-        f"=== spare: make spare, in the background: {logs['spare']}",
         "=== before: make before",
         "before ends",
         "=== behind, from its beginning",
         "behind begins",
-        "this comes from spare",
         "this comes from before",
         "behind ends",
         "=== last, from its beginning",
         "last says no",
         "make: *** [Makefile:7: last] Error 1",
-        "=== spare, from its beginning",
-        "spare ends",
         "stage        minutes budget passed failed skipped",
         "first            0.0      1      1      0       0",
         "behind           0.0      1      0      0       0",
         "last             0.0      1      0      1       0",
-        "spare            0.0      1      0      0       0",
         "before           0.0      1      0      0       0",
     ]
     assert (process.returncode, lines[-1]) == (1, "1 passed, 1 failed")
