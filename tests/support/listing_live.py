@@ -23,6 +23,7 @@ from tests.support.listing import (
     APART,
     LONGEST,
     RESET,
+    Endpoints,
     Load,
     Moves,
     Reader,
@@ -147,6 +148,11 @@ class Site:
         """What a store has there, past the pool."""
         path = f"/api/v1/namespaces/{NAMESPACE}/services/{store}:7070/proxy/{BUCKET}/{key}"
         return json.loads(self.kubernetes.kubectl("get", f"--raw={path}", timeout=10))
+
+    def read_by(self, pod: str) -> Endpoints:
+        """What a pod of the pool lists, past the load balancer, which spreads requests at random."""
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/index.json"
+        return listed(json.loads(self.kubernetes.kubectl("get", f"--raw={path}", timeout=10)))
 
     def take_away(self, *stores: str) -> None:
         """Have these stores away."""
@@ -295,6 +301,10 @@ def stores_away(site: Site, seconds: float, requests: int) -> str:
         site.take_away(first)
         site.size(3)
         eyes.settle(3)
+        there = eyes.watcher.now
+        eventually(  # what each shows while there are no stores is what it has read before
+            lambda: all(site.read_by(each.pod) == there for each in there), within=10, what="all pods have read of all"
+        )
         site.take_away(*others)
         gone = time.monotonic()
 
