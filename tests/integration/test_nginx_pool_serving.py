@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PAGE = "/"
 ENTRY = "history/2026/11/29/120000.250Z-0123456789ab.json"
-FRESH = 0.25  # s that a cached answer may be old, with the time that the test itself takes
+FRESH = 0.15  # s after a change: who asks later gets it, however slow the answer; a tenth, and what nginx's clock lags
 SLOWEST = 2.0  # s that any request may take
 SECONDS_DOWN = 3.0
 STATUS = {"/?list-type=2": 200, "/assets/": 403, "/%2e%2e/secret.json": 400}  # what is not 404
@@ -48,12 +48,21 @@ def becomes(bench: Bench, body: str, within: float) -> Answer:
     return eventually(lambda: served(bench, body), within=within, what=body, every=0.01) or pytest.fail("no answer")
 
 
+def last_asked_in_vain(bench: Bench, body: str) -> float:
+    """How many seconds from now on a request began that did not get this yet, the last one of them."""
+    began, last = time.monotonic(), 0.0
+    while (asked := time.monotonic() - began) < 2:
+        if answer := served(bench, body):
+            assert answer.state == "fresh"
+            return last
+        last = asked
+    pytest.fail(f"{body}: not within 2 s")
+
+
 def test_a_change_is_seen_at_once(bench: Bench) -> None:
     for number in range(12):
         bench.publish(f"list {number}")
-        began = time.monotonic()
-        assert becomes(bench, f"list {number}", within=2).state == "fresh"
-        assert time.monotonic() - began < FRESH
+        assert last_asked_in_vain(bench, f"list {number}") < FRESH
 
 
 def test_a_slow_answer_is_not_kept_longer(bench: Bench) -> None:
@@ -62,9 +71,7 @@ def test_a_slow_answer_is_not_kept_longer(bench: Bench) -> None:
     becomes(bench, "before", within=2)
     for _ in range(20):
         bench.publish("after")
-        began = time.monotonic()
-        becomes(bench, "after", within=2)
-        assert time.monotonic() - began < FRESH
+        assert last_asked_in_vain(bench, "after") < FRESH
         bench.publish("before")
         becomes(bench, "before", within=2)
 

@@ -49,6 +49,13 @@ def held(site: Site, client: Client, name: str) -> None:
     site.hold(name)
 
 
+def stuck(site: Site, client: Client, name: str) -> None:
+    """It is there, and its pods will not go, though they are given a second only: then the worker looks why."""
+    running(site, client, name)
+    site.hurry(name, SIZE)
+    site.hold(name)
+
+
 def going(site: Site, client: Client, name: str) -> None:
     """It is being deleted, and its pods are held."""
     held(site, client, name)
@@ -96,7 +103,7 @@ SCENARIOS = [
     Scenario("delete", running, DELETE, {"allow_missing": True}, ("OK",), (0, 0)),
     Scenario(
         "look at what takes its time",
-        held,
+        stuck,
         DELETE,
         {"allow_missing": True},
         ("OK",),
@@ -201,8 +208,10 @@ def survives(site: Site, victim: Victim, other: Client, scenario: Scenario, kill
         assert code in ("UNAVAILABLE", scenario.answer[0])
         again = outcome(lambda: other.ask(scenario.request(name), timeout=TIMEOUT))
         code, answer = again
-    assert brief(code, answer)[: len(scenario.answer)] == scenario.answer
     where = (name, scenario.namespace)
+    assert brief(code, answer)[: len(scenario.answer)] == scenario.answer, (
+        f"killed: {killed}; there: {site.state(*where)}; {answer}; {[str(each) for each in victim.proxy.seen]}"
+    )
     eventually(lambda: left(site, *where) == scenario.left, within=10, what=f"{scenario.left} left", every=0.02)
     if scenario.asked is CREATE and code == "OK":
         assert (answer.created, answer.cluster.uid) == (True, site.state(*where)[0].split()[0])

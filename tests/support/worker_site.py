@@ -121,6 +121,18 @@ class Site:
         for pod in self.items("pods", name, namespace):
             self._patch({"metadata": {"labels": {HELD: "yes"}}}, _path(pod))
 
+    def hurry(self, name: str, count: int, namespace: str = CLUSTERS) -> None:
+        """Give the pods of a cluster, so many, a second to end; return when all of them are such."""
+        change = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}}
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+        self.kubernetes.request("PATCH", path, change, content_type=MERGE_PATCH)
+
+        def hurried() -> bool:
+            pods = self.items("pods", name, namespace)
+            return [pod["spec"]["terminationGracePeriodSeconds"] for pod in pods] == [1] * count
+
+        eventually(hurried, within=30, what=f"{count} pods of {name} with a second to end", every=0.05)
+
     def _held(self, name: str, count: int, namespace: str) -> list[Object]:
         held = [pod for pod in self.items("pods", name, namespace) if HELD in pod["metadata"]["labels"]]
         assert len(held) == count, f"{len(held)} of {count}"

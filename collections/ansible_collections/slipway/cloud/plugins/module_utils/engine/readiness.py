@@ -166,8 +166,9 @@ def _stuck(view: View, pod: Object) -> t.Iterator[Trouble]:
     """Yield the trouble of a pod that outlives its grace period, by our own clock since we saw that it is to go."""
     meta = pod["metadata"]
     key = (meta.get("uid", meta["name"]), "stuck")
-    grace = float(meta.get("deletionGracePeriodSeconds") or 0)
-    node = pod.get("spec", {}).get("nodeName", "")
+    spec = pod.get("spec", {})
+    node = spec.get("nodeName", "")
+    grace = float(meta.get("deletionGracePeriodSeconds", spec.get("terminationGracePeriodSeconds", 0)))
     ready = next((condition(each, "Ready") for each in view.evidence.nodes if each["metadata"]["name"] == node), {})
     lines = [_holder(pod)]
     if ready and ready.get("status") != "True":

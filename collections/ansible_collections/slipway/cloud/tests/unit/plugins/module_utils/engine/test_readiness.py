@@ -162,6 +162,14 @@ def test_pod_that_outlives_its_grace_period_is_stuck(now: float, summary: str) -
     assert cause.evidence[1].startswith("node node2 is not ready")
 
 
+def test_pod_that_nobody_has_told_to_go_yet_has_its_grace_period_before_it() -> None:
+    waiting = {**pod("a", uid="a"), "spec": {"nodeName": "node2", "terminationGracePeriodSeconds": 30}}
+    verdict = gone(view(None, waiting))
+    assert (verdict.asks, verdict.due) == (frozenset(), 30.0)
+    assert verdict.cause
+    assert verdict.cause.summary == "its pods are ending"
+
+
 def test_namespace_tells_what_is_left_in_it() -> None:
     left = {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "example.org/hold in 1 instances"}
     obj = {"kind": "Namespace", "metadata": {"name": "demo", "uid": "d"}, "status": {"conditions": [left]}}
