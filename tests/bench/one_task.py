@@ -39,9 +39,10 @@ def task(kubeconfig: str, namespace: str, count: int) -> dict[str, Any]:
 
     streams = 0
 
-    def listen(_event: Event) -> None:
+    def listen(event: Event) -> None:
         nonlocal streams
-        streams = max(streams, sum(thread.name.startswith("watch ") for thread in threading.enumerate()))
+        if event.milestone == "took effect":
+            streams = max(streams, sum(thread.name.startswith("watch ") for thread in threading.enumerate()))
 
     options = lifecycle.Options(timeout=300, concurrency=CONCURRENCY, listener=listen)
     with client.connect(client.Connection(kubeconfig=kubeconfig)) as connected:

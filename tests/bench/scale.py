@@ -18,7 +18,6 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.one_task import CONCURRENCY, clusters
 from tests.support.ansible import run
 from tests.support.api_server import ADMIN
 from tests.support.calm import calm
@@ -31,9 +30,7 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-CLUSTERS, NODES, ROUNDS = 500, 1000, 3
-APPLY = "fieldManager=raw&fieldValidation=Strict&force=true"
-HEADERS = {"Authorization": f"Bearer {ADMIN}", "Content-Type": "application/apply-patch+yaml"}
+CLUSTERS, NODES, ROUNDS = 500, 1000, 7
 
 PAGE = """\
 # Scale
@@ -44,9 +41,10 @@ and the engine share one machine of two cores. Medians of {rounds} rounds, {date
 
 {table}
 
-The POST phase is the time from the first Deployment that the API server has accepted to the last; the raw client sends
-the same requests, as many at a time, and does nothing else. When the last cluster was ready is known from a watch by a
-process of its own. The data of every round: [results/scale.json](results/scale.json). `make bench` writes this page.
+The POST phase is the time from the first Deployment that the API server has accepted to the last; the raw client is a
+process that sends the same requests, as many at a time, and does nothing else. A third process watches either one's
+clusters, and tells when the last was ready. The data of every round: [results/scale.json](results/scale.json).
+`make bench` writes this page.
 """
 
 _numbers = itertools.count(1)
@@ -81,11 +79,11 @@ def measure(kubernetes: SimulatedKubernetes, count: int, *, patience: float = 20
 
     It may take so many seconds of patience each time until it is.
     """
-    one, _added = slipway(kubernetes, 1)
+    one, _last = watched(kubernetes, "one_task", 1)
     calm(within=patience)
-    raw_post = raw(kubernetes, count)
+    raw, _last = watched(kubernetes, "raw_client", count)
     calm(within=patience)
-    many, added = slipway(kubernetes, count)
+    many, last = watched(kubernetes, "one_task", count)
     return Round(
         clusters=count,
         streams=many["streams"],
@@ -93,40 +91,19 @@ def measure(kubernetes: SimulatedKubernetes, count: int, *, patience: float = 20
         memory=many["memory"],
         cpu=many["cpu"],
         post=many["post"],
-        raw_post=raw_post,
-        added=added,
+        raw_post=raw["post"],
+        added=many["ended"] - last,
         seconds=many["seconds"],
     )
 
 
-def slipway(kubernetes: SimulatedKubernetes, count: int) -> tuple[dict[str, Any], float]:
-    """What a task took, and how long after the last cluster was ready it ended."""
+def watched(kubernetes: SimulatedKubernetes, program: str, count: int) -> tuple[dict[str, Any], float]:
+    """What a program of the bench says of so many clusters that it makes, and when the last of them was ready."""
     with a_namespace(kubernetes) as namespace, ThreadPoolExecutor(1) as pool:
-        command = [sys.executable, "-m", "tests.bench.one_task", str(kubernetes.home / "kubeconfig"), namespace]
+        command = [sys.executable, "-m", f"tests.bench.{program}", str(kubernetes.home / "kubeconfig"), namespace]
         answer = pool.submit(run, [*command, str(count)], env={"PYTHONPATH": "collections"}, timeout=300)
         last = last_ready(kubernetes, namespace, count)
-        taken: dict[str, Any] = json.loads(succeed(answer.result()).output)
-    return taken, taken["ended"] - last
-
-
-def raw(kubernetes: SimulatedKubernetes, count: int) -> float:
-    """The seconds that the same requests take from a client that does nothing else, with as many at a time."""
-    with a_namespace(kubernetes) as namespace:
-        objects = iter(clusters(namespace, count))
-        path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
-
-        def send(_worker: int) -> None:
-            connection = http.client.HTTPSConnection("127.0.0.1", kubernetes.port, context=kubernetes.trust)
-            for obj in objects:
-                connection.request("PATCH", f"{path}/{obj['metadata']['name']}?{APPLY}", json.dumps(obj), HEADERS)
-                response = connection.getresponse()
-                assert (response.status, bool(response.read())) == (http.client.CREATED, True)
-            connection.close()
-
-        began = time.monotonic()
-        with ThreadPoolExecutor(CONCURRENCY) as pool:
-            list(pool.map(send, range(CONCURRENCY)))
-        return time.monotonic() - began
+        return json.loads(succeed(answer.result()).output), last
 
 
 def last_ready(kubernetes: SimulatedKubernetes, namespace: str, count: int) -> float:
