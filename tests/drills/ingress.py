@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.ansible import playbook
 from tests.support.authority import Authority
 from tests.support.kubernetes import Kubernetes, succeed
-from tests.support.listing import ask
+from tests.support.listing import ask, connection_to
 from tests.support.listing_live import HERE, Site
 from tests.support.paths import CHECKOUT
 from tests.support.waiting import eventually
@@ -87,7 +87,7 @@ def compared(kubernetes: Kubernetes, context: ssl.SSLContext) -> str:
         return [json.loads(body) for _status, body in answers]
 
     listings = eventually(by_name, within=60, what=f"the list of {HOST} at {address}")
-    direct = json.loads(ask(site.url, "/index.json")[1])
+    direct = json.loads(ask(connection_to(site.url), "/index.json")[1])
     for each in listings:
         assert each["endpoints"] == direct["endpoints"], f"{each} at Traefik, {direct} at the pool"
     status, page = fetch(address, 443, HOST, "/", context)

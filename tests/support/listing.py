@@ -5,6 +5,7 @@ All times are seconds of `time.monotonic()` unless said otherwise.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -211,20 +212,24 @@ def told(requests: Iterable[Request]) -> str:
 # -- what observes -------------------------------------------------------------------------------------------------
 
 
-def ask(url: str, path: str, timeout: float = LONGEST) -> tuple[int, bytes, dict[str, str]]:
-    """The status, body and headers of one GET over a connection of its own, which is closed from here.
+def connection_to(url: str, *, port: int = 0, timeout: float = LONGEST) -> http.client.HTTPConnection:
+    """A connection from a port, by default any; it is made when it is needed."""
+    where = urlsplit(url)
+    return http.client.HTTPConnection(
+        where.hostname or "", where.port or 80, timeout=timeout, source_address=("", port) if port else None
+    )
+
+
+def ask(connection: http.client.HTTPConnection, path: str) -> tuple[int, bytes, dict[str, str]]:
+    """The status, body and headers of one GET over a connection, which is closed from here then.
 
     Who closes keeps the port for a minute. Were it the server, ports would come back in seconds, and a node that took
     over an address might take the rest of a connection for that of an older one, and drop it.
     """
-    where = urlsplit(url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port or 80, timeout=timeout)
-    try:
+    with contextlib.closing(connection):
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()}
-    finally:
-        connection.close()
 
 
 def failure(error: Exception) -> str:
@@ -242,11 +247,11 @@ def failure(error: Exception) -> str:
     raise error
 
 
-def sent(url: str, path: str) -> Request:
+def sent(connection: http.client.HTTPConnection, path: str) -> Request:
     """Send one request and see how it ends."""
     began = time.monotonic()
     try:
-        outcome = str(ask(url, path)[0])
+        outcome = str(ask(connection, path)[0])
     except (OSError, http.client.HTTPException) as error:
         outcome = failure(error)
     return Request(began, time.monotonic() - began, outcome)
@@ -302,7 +307,7 @@ class Load(Beside):
         """Send one at each turn; turns that a slow one took are left out."""
         step = self.clients / self.rate
         while not self._over.wait(max(0.0, turn - time.monotonic())):
-            self.requests.append(sent(self.url, self.path))
+            self.requests.append(sent(connection_to(self.url), self.path))
             turn += step * max(1, -(-(time.monotonic() - turn) // step))
 
 
@@ -323,7 +328,7 @@ class Reader(Beside):
         while not self._over.wait(self.every):
             began = time.monotonic()
             try:
-                status, body, headers = ask(self.url, "/index.json")
+                status, body, headers = ask(connection_to(self.url), "/index.json")
                 outcome = str(status)
             except (OSError, http.client.HTTPException) as error:
                 outcome = failure(error)
@@ -442,6 +447,6 @@ def missing(states: Iterable[State], entries: Iterable[Mapping[str, Any]]) -> li
 
 
 def _body(url: str, path: str) -> bytes:
-    status, body, _headers = ask(url, path, timeout=5)
+    status, body, _headers = ask(connection_to(url, timeout=5), path)
     assert status == 200, f"{path}: {status}"
     return body

@@ -9,19 +9,16 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from http.client import HTTPConnection, HTTPException
 from statistics import median
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from tests.support.ansible import playbook
 from tests.support.kubernetes import Kubernetes, succeed
 from tests.support.listing import (
     APART,
-    LONGEST,
     RESET,
     Endpoints,
     Load,
@@ -29,7 +26,7 @@ from tests.support.listing import (
     Reader,
     Watcher,
     changes,
-    failure,
+    connection_to,
     history,
     isolated,
     judged,
@@ -41,6 +38,7 @@ from tests.support.listing import (
     p95,
     regressions,
     resumed,
+    sent,
     told,
     unlike_a_history,
 )
@@ -49,6 +47,7 @@ from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from http.client import HTTPConnection
 
 NAMESPACE, POOL, PUBLISHER, STORE, BUCKET = "slipway", "nginx-pool", "publisher", "object-store", "podlister"
 HERE = f"--namespace={NAMESPACE}"
@@ -501,16 +500,15 @@ def ports_known(site: Site, count: int) -> str:
         lead(here)
         opened = [_connected(site, port) for port in ports]
         lead(there)
-        outcomes = Counter(_outcome(connection) for connection in opened)
+        outcomes = Counter(sent(connection, "/").outcome for connection in opened)
     note = f"{count} connections open when the address moves to a node that knows their ports: {dict(outcomes)}"
     assert outcomes == {RESET: count}, note
     return note
 
 
 def _connected(site: Site, port: int = 0) -> HTTPConnection:
-    """A connection from a port, by default any."""
-    where = urlsplit(site.url)
-    connection = HTTPConnection(str(where.hostname), where.port, timeout=LONGEST, source_address=("", port))
+    """An open connection from a port, by default any."""
+    connection = connection_to(site.url, port=port)
     connection.connect()
     return connection
 
@@ -518,20 +516,8 @@ def _connected(site: Site, port: int = 0) -> HTTPConnection:
 def _ended(connection: HTTPConnection) -> int:
     """Use a connection to its end; return its port."""
     port = int(connection.sock.getsockname()[1])
-    assert _outcome(connection) == "200"
+    assert sent(connection, "/").outcome == "200"
     return port
-
-
-def _outcome(connection: HTTPConnection) -> str:
-    """How a request over an open connection ends, which is closed from here."""
-    with closing(connection):
-        try:
-            connection.request("GET", "/")
-            answer = connection.getresponse()
-            answer.read()
-            return str(answer.status)
-        except (OSError, HTTPException) as error:
-            return failure(error)
 
 
 def power_cut(site: Site) -> float:

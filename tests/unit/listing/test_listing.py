@@ -22,6 +22,7 @@ from tests.support.listing import (
     Request,
     State,
     changes,
+    connection_to,
     failure,
     history,
     isolated,
@@ -244,13 +245,13 @@ def a_server() -> Iterator[str]:
 @pytest.mark.parametrize(("path", "outcome"), [("/", "200"), ("/503", "503"), ("/reset", "reset")])
 def test_sent(path: str, outcome: str) -> None:
     with a_server() as url:
-        assert sent(url, path).outcome == outcome
+        assert sent(connection_to(url), path).outcome == outcome
 
 
 def test_nobody_listens() -> None:
     with a_server() as url:
         pass
-    assert sent(url, "/").outcome == "refused"
+    assert sent(connection_to(url), "/").outcome == "refused"
 
 
 def test_load_is_steady() -> None:

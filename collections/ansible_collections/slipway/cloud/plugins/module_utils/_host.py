@@ -168,7 +168,7 @@ def settings(seen: Observations) -> HostSettings:
 
 def _kube_proxy(*, may_raise_limits: bool, container: bool) -> dict[str, t.Any]:
     # Where an address moves to a node that knows the client's port from an older connection, what comes is out of that
-    # one's window: passed on to the old pod it is answered by a reset, dropped as invalid by nothing.
+    # one's window. Dropped as invalid, it would get no answer; passed on to the old pod, it is answered by a reset.
     conntrack: dict[str, t.Any] = {"tcpBeLiberal": True}
     if container:  # the size of the connection table belongs to the machine outside; 0 leaves it alone
         conntrack |= {"maxPerCore": 0, "min": 0}
