@@ -69,7 +69,7 @@ def test_every_ask_is_answered(api: ApiServer, namespace: str, tmp_path: Path, t
         eventually(lambda: evidence().answered == asks(namespace), within=10, what="every answer")
         found = evidence()
         inspector.close()
-    assert set(threading.enumerate()) == threads
+    assert set(threading.enumerate()) <= threads  # those of other tests may end meanwhile
     assert [each["reason"] for each in found.events] == (["Warning"] if allowed else [])
     assert (f"{namespace}-node" in [each["metadata"]["name"] for each in found.nodes]) is allowed
     assert found.used == ({"node1": {"pods": 0}} if allowed else {})
