@@ -44,8 +44,16 @@ def test_power_off_and_on(kubernetes: Kubernetes, probes: Probes, first: int, la
     kubernetes.machines(*victims, vm_state="started")
     eventually(lambda: probes.answer(*victims, since=power_on), within=2 * bound, what="pods answer")
     assert time.time() - power_on <= bound
+    eventually(
+        lambda: not unheard(before, kubernetes.restarts(), victims), within=90, what="every kubelet tells of its pods"
+    )
     kubernetes.settle()
     assert crashes(before, kubernetes.restarts(), victims) == []
+
+
+def unheard(before: dict[str, int], after: dict[str, int], victims: tuple[str, ...]) -> list[str]:
+    """The containers whose node has not told yet that they were ended: until then they count as ready."""
+    return [name for name, count in before.items() if name.split("/")[1] in victims and after.get(name) == count]
 
 
 def crashes(before: dict[str, int], after: dict[str, int], victims: tuple[str, ...]) -> list[str]:

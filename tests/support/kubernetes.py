@@ -88,8 +88,8 @@ class Kubernetes:
         return name
 
     def settle(self, *, within: float = 90) -> None:
-        """Wait until every node is Ready and every pod of the add-ons too."""
-        eventually(self._settled, within=within, what="nodes and add-ons ready", every=0.5)
+        """Wait until every node is Ready, every pod of the add-ons too, and every API is served."""
+        eventually(self._settled, within=within, what="nodes, add-ons and APIs ready", every=0.5)
 
     def announcer(self, namespace: str, service: str) -> str:
         """The node that the address of a Service leads to, as this machine has it."""
@@ -136,6 +136,8 @@ class Kubernetes:
         pods = self.items("pods", "--all-namespaces")
         waiting = [pod["metadata"]["name"] for pod in pods if _is_system(pod) and _condition(pod, "Ready") != "True"]
         assert not waiting, f"not ready: {waiting}"
+        apis = {each["metadata"]["name"]: _condition(each, "Available") for each in self.items("apiservices")}
+        assert set(apis.values()) == {"True"}, f"Available: {apis}"
         return True
 
 
