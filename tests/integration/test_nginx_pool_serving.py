@@ -44,8 +44,8 @@ def served(bench: Bench, body: str) -> Answer | None:
     return answer if body in answer.body else None
 
 
-def becomes(bench: Bench, body: str) -> Answer:
-    return eventually(lambda: served(bench, body), within=5, what=body, every=0.01) or pytest.fail("no answer")
+def becomes(bench: Bench, body: str, within: float) -> Answer:
+    return eventually(lambda: served(bench, body), within=within, what=body, every=0.01) or pytest.fail("no answer")
 
 
 def last_asked_in_vain(bench: Bench, body: str) -> float:
@@ -53,7 +53,7 @@ def last_asked_in_vain(bench: Bench, body: str) -> float:
     began, last = time.monotonic(), 0.0
     while (asked := time.monotonic() - began) < 2:
         if answer := served(bench, body):
-            assert answer.state == "fresh"
+            assert (answer.state, answer.seconds < SLOWEST) == ("fresh", True)
             return last
         last = asked
     pytest.fail(f"{body}: not within 2 s")
@@ -68,12 +68,12 @@ def test_a_change_is_seen_at_once(bench: Bench) -> None:
 def test_a_slow_answer_is_not_kept_longer(bench: Bench) -> None:
     """It counts from the question: what was asked for before a change is not served a second after it."""
     bench.publish("before")
-    becomes(bench, "before")
+    becomes(bench, "before", within=2)
     for _ in range(20):
         bench.publish("after")
         assert last_asked_in_vain(bench, "after") < FRESH
         bench.publish("before")
-        becomes(bench, "before")
+        becomes(bench, "before", within=2)
 
 
 def test_stores_are_asked_ten_times_a_second_at_most(bench: Bench) -> None:
@@ -92,14 +92,14 @@ def test_stores_are_asked_ten_times_a_second_at_most(bench: Bench) -> None:
 @pytest.mark.parametrize("state", [403, 404, 429, 500, 503, 301, 400, 501, "hangs", "closed"])
 def test_the_next_store_is_asked(bench: Bench, state: int | str) -> None:
     bench.publish("both")
-    becomes(bench, "both")
+    becomes(bench, "both", within=2)
     first, second = bench.stores
     if state == "closed":
         first.close()
     else:
         first.state = state
     second.put("index.html", "<p>second</p>", "text/html")
-    answer = becomes(bench, "second")
+    answer = becomes(bench, "second", within=4)
     assert answer.state == "fresh"
     first.release()
 
@@ -107,7 +107,7 @@ def test_the_next_store_is_asked(bench: Bench, state: int | str) -> None:
 @pytest.mark.parametrize("state", [403, 404, 503, "hangs", "closed"])
 def test_the_last_list_is_served_while_no_store_answers(bench: Bench, state: int | str) -> None:
     bench.publish("last")
-    becomes(bench, "last")
+    becomes(bench, "last", within=2)
     for store in bench.stores:
         if state == "closed":
             store.close()
@@ -126,12 +126,12 @@ def test_the_last_list_is_served_while_no_store_answers(bench: Bench, state: int
         if state == "closed":
             store.open()
     bench.publish("back")
-    assert becomes(bench, "back").state == "fresh"
+    assert becomes(bench, "back", within=5).state == "fresh"
 
 
 def test_what_was_kept_outlives_the_container(bench: Bench) -> None:
     bench.publish("kept")
-    becomes(bench, "kept")
+    becomes(bench, "kept", within=2)
     for store in bench.stores:
         store.close()
     bench.pool.kill()
@@ -155,7 +155,7 @@ def test_starts_without_the_names_of_the_stores(root: Path, tmp_path: Path, brok
         assert answer.seconds < SLOWEST
         bench.names.known.update(known)
         bench.names.silent = False
-        assert becomes(bench, "list").state == "fresh"
+        assert becomes(bench, "list", within=5).state == "fresh"
 
 
 def test_a_name_of_one_store_is_enough(bench: Bench) -> None:
@@ -163,7 +163,7 @@ def test_a_name_of_one_store_is_enough(bench: Bench) -> None:
     del bench.names.known[f"{service(0)}.cluster.local"]
     bench.pool.start()
     bench.publish("list")
-    assert becomes(bench, "list").state == "fresh"
+    assert becomes(bench, "list", within=4).state == "fresh"
 
 
 def test_before_the_first_listing(bench: Bench) -> None:
@@ -182,7 +182,7 @@ def test_before_the_first_listing(bench: Bench) -> None:
     }
     assert json.loads(bench.pool.get("/history/latest.json").body) == {"entries": []}
     bench.publish("first")
-    assert becomes(bench, "first").state == "fresh"
+    assert becomes(bench, "first", within=1).state == "fresh"
 
 
 def test_history_is_asked_for_once(bench: Bench) -> None:
@@ -256,7 +256,7 @@ def test_health_asks_no_store(bench: Bench) -> None:
         store.state = "hangs"
     answer = bench.pool.get("/healthz")
     assert (answer.status, answer.body) == (200, "ok\n")
-    assert answer.seconds < SLOWEST
+    assert answer.seconds < 0.2
     assert bench.stores[0].requests == []
 
 
@@ -268,7 +268,7 @@ def test_logs_are_json(bench: Bench) -> None:
         lambda: (
             len(found := [json.loads(line) for line in bench.pool.log.splitlines() if line[0] == "{"]) == 2 and found
         ),
-        within=5,
+        within=2,
         what="two lines",
     )
     assert lines
@@ -283,7 +283,7 @@ def test_logs_are_json(bench: Bench) -> None:
 def test_requests_end_before_it_stops(bench: Bench) -> None:
     """What is under way when Kubernetes says TERM gets its answer, and the container ends without an error."""
     bench.publish("x" * 3_000_000)
-    becomes(bench, "xxx")
+    becomes(bench, "xxx", within=3)
     with socket.create_connection(("127.0.0.1", bench.pool.port)) as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         slow.sendall(b"GET / HTTP/1.0\r\nHost: pool\r\n\r\n")

@@ -118,9 +118,9 @@ def test_stop_while_the_server_is_asked(
     with seeing(kubeconfig, Selection(CONFIG_MAP)) as seen:
         eventually(lambda: proxy.count(path="/configmaps") == requests, within=5, what="the request", every=0.01)
         seen.reflector.stop()
-        seen.reflector.join(2)
+        seen.reflector.join(0.5)
         assert not seen.reflector.is_alive()
-        eventually(lambda: not sockets(proxy.url, ESTABLISHED), within=2, what="no socket left", every=0.01)
+        eventually(lambda: not sockets(proxy.url, ESTABLISHED), within=0.5, what="no socket left", every=0.01)
     assert [each.name for each in set(threading.enumerate()) - before if isinstance(each, Reflector)] == []
     assert (seen.errors, proxy.unused) == ([], [])
 

@@ -308,7 +308,7 @@ def test_pages(client: Client) -> None:
         if name not in names:
             client.delete(pb.DeleteClusterRequest(namespace=OTHER, name=name), timeout=TIMEOUT)
     wanted = [["page-a", "page-b"], ["page-c", "page-d"], ["page-e"]]
-    eventually(lambda: pages() == wanted, within=10, what=f"both workers show {wanted}")
+    eventually(lambda: pages() == wanted, within=2, what=f"both workers show {wanted}")
     whole = client.list(pb.ListClustersRequest(namespace=OTHER), timeout=TIMEOUT)
     assert ([each.name for each in whole.clusters], whole.next_page_token) == (sorted(names), "")
 
