@@ -10,6 +10,7 @@ pool; it is imported here alone. Requests and answers are plain JSON: none of it
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import math
@@ -21,7 +22,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from .errors import (
     ApiError,
@@ -65,6 +66,7 @@ _RETRY_DELAYS = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 _RETRY_STATUS = frozenset({429, 500, 502, 503, 504})
 _LEAST_TIMEOUT = 1.0  # seconds that a request gets, however little time is left
 _CHUNK = 1 << 16
+_TOKEN_AGE = 1.0  # seconds for which a token that was read is used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +86,26 @@ class Connection:
     pool: int = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Login:
     """A configuration of the official package and where it came from."""
 
     configuration: Configuration
     namespace: str
     origin: str
+    _token: str = ""
+    _read_at: float = -math.inf
+
+    def token(self) -> str:
+        """Return who sends a request, as its header Authorization says it; empty where a certificate tells.
+
+        It may be renewed at any time by a file or an exec plugin; to look takes a good part of a request's own time.
+        """
+        now = time.monotonic()
+        if now - self._read_at >= _TOKEN_AGE:
+            setting = self.configuration.auth_settings().get("BearerToken")
+            self._token, self._read_at = (setting and setting["value"]) or "", now
+        return self._token
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,14 +252,37 @@ class Stream:
     def __iter__(self) -> t.Iterator[bytes]:
         """Yield what the server sent until it ends the answer; StreamError if it was cut or stalled."""
         try:
-            while chunk := self._response.read1(_CHUNK):
-                yield chunk
+            if self._response.chunked:  # as an API server sends it, a chunk for each event
+                yield from self._response.read_chunked(_CHUNK)
+            else:
+                yield from iter(functools.partial(self._response.read1, _CHUNK), b"")
         except (http_errors.HTTPError, OSError, ValueError) as error:
             raise StreamError(f"the watch broke off: {error}") from error
 
     def close(self) -> None:
         """Give the socket back."""
         self._response.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Connections:
+    """Connections to the API server of a login; ``base`` comes before the path of every request."""
+
+    pool: urllib3.HTTPConnectionPool
+    base: str
+
+
+def _connections(login: _Login, wire: Wire | None) -> _Connections:
+    """Return connections as the official package would make them.
+
+    Its pool manager finds the server's pool anew for each request, which takes as long as the rest of a request.
+    """
+    manager, server = RESTClientObject(login.configuration).pool_manager, login.configuration.host
+    if wire:
+        manager.pool_classes_by_scheme = wire.pool_classes(manager.pool_classes_by_scheme)
+    # A proxy passes on https by a tunnel; of all else it has to be told where it goes.
+    whole = manager.proxy and not server.startswith("https:")
+    return _Connections(manager.connection_from_url(server), server if whole else urlsplit(server).path)
 
 
 class _Pool:
@@ -254,18 +292,15 @@ class _Pool:
         self._wire = wire
         self._lock = threading.Lock()
         self._login: _Login | None = None
-        self._manager: urllib3.PoolManager | None = None
+        self._connections: _Connections | None = None
 
-    def of(self, login: _Login) -> urllib3.PoolManager:
+    def of(self, login: _Login) -> _Connections:
         """Return the connections of a login."""
         with self._lock:
-            if self._manager is None or self._login is not login:
+            if self._connections is None or self._login is not login:
                 self._clear()
-                self._login, self._manager = login, RESTClientObject(login.configuration).pool_manager
-                if self._wire:
-                    classes = self._wire.pool_classes(self._manager.pool_classes_by_scheme)
-                    self._manager.pool_classes_by_scheme = classes
-            return self._manager
+                self._login, self._connections = login, _connections(login, self._wire)
+            return self._connections
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -273,8 +308,9 @@ class _Pool:
             self._clear()
 
     def _clear(self) -> None:
-        if self._manager:
-            self._manager.clear()
+        if self._connections:
+            self._connections.pool.close()
+        self._connections = None
 
 
 class Channel:
@@ -437,28 +473,33 @@ class Client:
             failure.args = (" ".join(filter(None, (str(failure), f"They came from {self.origin}.", trouble))),)
         raise failure
 
-    def _exchange(self, request: _Request, manager: urllib3.PoolManager, login: _Login) -> urllib3.BaseHTTPResponse:
-        return manager.request(
+    def _exchange(self, request: _Request, to: _Connections, login: _Login) -> urllib3.BaseHTTPResponse:
+        return to.pool.urlopen(
             request.method,
-            f"{self.server}{request.path}" + (f"?{urlencode(request.query)}" if request.query else ""),
+            f"{to.base}{request.path}" + (f"?{urlencode(request.query)}" if request.query else ""),
             body=request.data,
             headers=self._headers(request.headers, login),
             timeout=urllib3.Timeout(connect=self._connection.connect_timeout, read=request.read_timeout),
             retries=False,
+            redirect=False,
+            assert_same_host=False,
             preload_content=not request.stream,
         )
 
-    def _headers(self, headers: t.Mapping[str, str], login: _Login) -> urllib3.HTTPHeaderDict:
-        merged = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": _AGENT, **headers})
+    def _headers(self, own: t.Mapping[str, str], login: _Login) -> t.Mapping[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": _AGENT, **own}
         with self._lock:  # reading the token may run an exec plugin
-            token = login.configuration.auth_settings().get("BearerToken")
-        if token and token["value"]:
-            merged["Authorization"] = token["value"]
+            token = login.token()
+        if token:
+            headers["Authorization"] = token
         if self._connection.impersonate_user:
-            merged["Impersonate-User"] = self._connection.impersonate_user
+            headers["Impersonate-User"] = self._connection.impersonate_user
+        if not self._connection.impersonate_groups:
+            return headers
+        repeated = urllib3.HTTPHeaderDict(headers)
         for group in self._connection.impersonate_groups:
-            merged.add("Impersonate-Group", group)
-        return merged
+            repeated.add("Impersonate-Group", group)
+        return repeated
 
     def _log_in_again(self, refused: _Login) -> str:
         """Read the credentials anew, once for all threads whose requests were refused with the same ones.

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-import sys
 import threading
 import time
 import typing as t
@@ -279,7 +278,7 @@ class Reflector(threading.Thread):
         """Return an object as it is kept: with its kind, which a list leaves out, less what nobody here reads."""
         obj["metadata"].pop("managedFields", None)  # often half of it
         obj.update(apiVersion=self.selection.resource.api_version, kind=self.selection.resource.kind)
-        return t.cast("Object", _shared(obj))
+        return obj
 
     def _watch(self) -> None:
         """Follow the changes since the last revision until the server ends the stream."""
@@ -320,15 +319,6 @@ class Reflector(threading.Thread):
         if events:
             self._backoff.reset()
             self._report(self, changes)
-
-
-def _shared(node: t.Any) -> t.Any:
-    """Return the same JSON, its strings shared with all other JSON: of a thousand objects most are alike."""
-    if isinstance(node, str):
-        return sys.intern(node)
-    if isinstance(node, dict):
-        return {sys.intern(key): _shared(value) for key, value in node.items()}
-    return [_shared(each) for each in node] if isinstance(node, list) else node
 
 
 def _passing(error: EngineError) -> bool:
