@@ -474,7 +474,7 @@ class Client:
         raise failure
 
     def _exchange(self, request: _Request, to: _Connections, login: _Login) -> urllib3.BaseHTTPResponse:
-        return to.pool.urlopen(
+        return to.pool.request(
             request.method,
             f"{to.base}{request.path}" + (f"?{urlencode(request.query)}" if request.query else ""),
             body=request.data,
