@@ -35,7 +35,7 @@ CLUSTERS, NODES, ROUNDS = 500, 1000, 8
 PAGE = """\
 # Scale
 
-{clusters} clusters of one pod each, created by one task and waited for, on {nodes} simulated nodes: etcd,
+{clusters:g} clusters of one pod each, created by one task and waited for, on {nodes} simulated nodes: etcd,
 kube-apiserver, kube-controller-manager and kube-scheduler of the bundle, and kwok in place of the kubelets. All of them
 and the engine share one machine of two cores. Medians of {rounds} rounds, in half of which the raw client comes first;
 {date}, commit {commit}.
