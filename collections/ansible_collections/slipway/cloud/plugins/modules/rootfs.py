@@ -183,13 +183,16 @@ def remove(path: pathlib.Path) -> None:
 
 def make(module: AnsibleModule, recipe: Recipe, path: pathlib.Path, lock: int) -> None:
     """Make the root file system beside its final name, then rename it."""
+    mmdebstrap = module.get_bin_path("mmdebstrap")
+    if mmdebstrap is None:
+        module.fail_json(msg=f"{path.name} cannot be made without mmdebstrap: apt-get install mmdebstrap")
     require_space(str(path.parent), _NEED_MIB, f"the root file system {path.name}")
     staging = path.parent / f".{path.name}.new"
     remove(staging)
     staging.mkdir()
     made = staging / path.name
     apt_config = module.run_command(["apt-config", "dump"], check_rc=True)[1]
-    command = recipe.command(module.get_bin_path("mmdebstrap", required=True), str(made), transport_options(apt_config))
+    command = recipe.command(mmdebstrap, str(made), transport_options(apt_config))
     # The lock is held by every process of mmdebstrap: whoever comes after a killed run waits for what is left of it.
     status, _output, errors = module.run_command(
         command,
