@@ -52,10 +52,12 @@ class Seen:
 
 
 @contextmanager
-def seeing(kubeconfig: Path, selection: Selection) -> Iterator[Seen]:
+def seeing(kubeconfig: Path, selection: Selection, *, held: bool = False) -> Iterator[Seen]:
     connection = client.Connection(kubeconfig=str(kubeconfig), connect_timeout=CONNECT_TIMEOUT)
     with client.connect(connection) as connected:
         seen = Seen(connected, selection)
+        if held:
+            seen.reflector.hold()
         seen.reflector.start()
         try:
             yield seen
@@ -177,3 +179,26 @@ def test_list_without_watch_is_polled(proxy: FaultProxy, namespace: str, tmp_pat
     assert "cannot watch" in warning
     assert "Role" in warning
     assert seen.errors == []
+
+
+def test_held_stream_watches_when_it_is_told_to(proxy: FaultProxy, namespace: str, tmp_path: Path) -> None:
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    kubeconfig = proxy.upstream.kubeconfig(tmp_path / "kubeconfig", url=proxy.url)
+    with seeing(kubeconfig, Selection(CONFIG_MAP, namespace), held=True) as seen:
+        eventually(lambda: seen.reflector.synced, within=5, what="the list", every=0.01)
+        proxy.upstream.request("POST", path, config_map("one"))
+        proxy.upstream.request("DELETE", f"{path}/one")
+        assert (proxy.count(path=path), seen.changes) == (1, [])
+        seen.reflector.watch()
+        eventually(lambda: seen.has("DELETED", "one"), within=1, what="all that happened meanwhile", every=0.01)
+        assert [each.kind for each in seen.changes] == ["ADDED", "DELETED"]
+
+
+def test_held_stream_is_stopped(proxy: FaultProxy, namespace: str, tmp_path: Path) -> None:
+    kubeconfig = proxy.upstream.kubeconfig(tmp_path / "kubeconfig", url=proxy.url)
+    with seeing(kubeconfig, Selection(CONFIG_MAP, namespace), held=True) as seen:
+        eventually(lambda: seen.reflector.synced, within=5, what="the list", every=0.01)
+        seen.reflector.stop()
+        seen.reflector.join(0.5)
+        assert not seen.reflector.is_alive()
+        assert (proxy.count(), seen.errors) == (1, [])

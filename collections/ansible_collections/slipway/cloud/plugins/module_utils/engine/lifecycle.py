@@ -10,7 +10,9 @@ object has its Result, with a cause where it failed.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import itertools
+import threading
 import time
 import typing as t
 from dataclasses import dataclass, field, replace
@@ -59,6 +61,7 @@ _DESCENDANTS: dict[tuple[str, str], tuple[Resource, ...]] = {
     ROLLOUT: (REPLICA_SET, POD),
 }
 _SHARED_ERRORS = ("api_unreachable", "unauthorized", "forbidden", "namespace_missing", "namespace_terminating")
+_HEAD_START = 5.0  # seconds for which writes go on without watches, which take as much processor time as they do
 _MAX_SELECTOR_VALUES = 40  # beyond that a URL grows too long: the stream then shows all that is ours
 
 Foreign = t.Literal["refuse", "adopt", "skip"]
@@ -251,6 +254,7 @@ class _Run:
         self.tracker = Tracker(
             client, streams, watcher=self._watched, warner=self._warned, inactivity=options.inactivity
         )
+        self.tracker.hold()
 
     def __enter__(self) -> _Run:
         self.tracker.__enter__()
@@ -327,9 +331,21 @@ class _Run:
             self._tell("applied", target_of(job.resource, job.written), message=message, milestone="executed")
             self._expect(job, job.written, judge)
 
-        for _number, batch in itertools.groupby(sorted(self.jobs, key=_rank), key=_rank):
-            self.each(step, list(batch))
+        with self._writes_first():
+            for _number, batch in itertools.groupby(sorted(self.jobs, key=_rank), key=_rank):
+                self.each(step, list(batch))
         self._conclude()
+
+    @contextlib.contextmanager
+    def _writes_first(self) -> t.Iterator[None]:
+        """Put watches off for a while, but not so long that something is ready in time and only seen too late."""
+        least = min(map(self.remaining, self.jobs), default=0.0)
+        late = threading.Timer(min(_HEAD_START, least / 2), self.tracker.watch)
+        late.start()
+        try:
+            yield
+        finally:
+            late.cancel()
 
     def observe(self, judge: Judge) -> None:
         """Wait until all objects are judged as they are, or their time is up."""
@@ -345,6 +361,7 @@ class _Run:
 
     def _conclude(self) -> None:
         """Wait for every object, those whose time is up first before the others."""
+        self.tracker.watch()
         for job in sorted(self.jobs, key=lambda job: job.timeout):
             if job.wait:
                 concurrent.futures.wait([job.wait], timeout=self.remaining(job))
@@ -504,6 +521,7 @@ def _await_end(run: _Run, job: _Job) -> None:
     target = target_of(job.resource, job.current)
     if not job.awaited:
         raise EngineError(f"{target} is still being deleted; apply with wait.", code="terminating")
+    run.tracker.watch()
     wait = run.tracker.expect(target, gone)
     concurrent.futures.wait([wait], timeout=run.remaining(job))
     verdict = run.tracker.abandon(wait).verdict

@@ -188,15 +188,26 @@ class Reflector(threading.Thread):
         self._warn = warn
         self._inactivity = inactivity
         self._stopping = threading.Event()
+        self._watching = threading.Event()
+        self._watching.set()
         self._channel = client.channel()
         self._version = ""
         self._backoff = Backoff()
         self._refusals = Backoff()
         self._polling = False
 
+    def hold(self) -> None:
+        """Put the watch off until watch(); what happens between the list and then is told then. Before start()."""
+        self._watching.clear()
+
+    def watch(self) -> None:
+        """Watch from now on."""
+        self._watching.set()
+
     def stop(self) -> None:
         """Tell the thread to end and wake it up, whatever it is blocked in; join() to wait for it."""
         self._stopping.set()
+        self._watching.set()
         self._channel.cut()
 
     def run(self) -> None:
@@ -220,7 +231,10 @@ class Reflector(threading.Thread):
             try:
                 if not self._version:
                     self.refresh()
-                self._watch()
+                self._watching.wait()
+                if self._stopping.is_set():
+                    return
+                self._receive()
                 delay = self._backoff.next()
             except (StreamError, UnreachableError, ApiError) as error:
                 self.interruptions += 1
@@ -280,7 +294,7 @@ class Reflector(threading.Thread):
         obj.update(apiVersion=self.selection.resource.api_version, kind=self.selection.resource.kind)
         return obj
 
-    def _watch(self) -> None:
+    def _receive(self) -> None:
         """Follow the changes since the last revision until the server ends the stream."""
         query = {
             **self.selection.query,

@@ -168,6 +168,16 @@ class Tracker:
         """The streams, in the order of their selections."""
         return list(self._streams.values())
 
+    def hold(self) -> None:
+        """Have the streams put their watches off until watch(); before the tracker is entered."""
+        for stream in self._streams.values():
+            stream.hold()
+
+    def watch(self) -> None:
+        """Have the streams watch from now on."""
+        for stream in self._streams.values():
+            stream.watch()
+
     def wait_synced(self, deadline: float) -> None:
         """Wait until every stream has its first list. ``deadline`` is a time of the clock."""
         with self._changed:
