@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,6 +62,7 @@ class Contender(Protocol):
     """Creates and deletes the clusters of a case and returns when they are available, or gone with their pods."""
 
     name: str
+    rounds: float  # in which it takes part at most
 
     def create(self, case: Case, site: Site) -> Timing:
         """Create and wait."""
@@ -73,6 +75,7 @@ class Slipway:
     """`ansible localhost -m slipway.cloud.cluster`; the module reports when each phase was reached."""
 
     name = "Slipway"
+    rounds = math.inf
 
     def create(self, case: Case, site: Site) -> Timing:
         """One task for all clusters."""
@@ -95,6 +98,7 @@ class Kubectl:
     """`kubectl apply` and `rollout status` of each; `kubectl delete --cascade=foreground`."""
 
     name = "kubectl"
+    rounds = math.inf
 
     def create(self, case: Case, site: Site) -> Timing:
         """Apply all, then wait for one after the other."""
@@ -125,6 +129,7 @@ class KubernetesCore:
     """A loop over `kubernetes.core.k8s`, which waits for one after the other, as playbooks do."""
 
     name = "kubernetes.core"
+    rounds: float = 2  # of more than four minutes each, which hardly differ
     _ansible = CACHE / "venv-bench" / "bin" / "ansible-playbook"
 
     def create(self, case: Case, site: Site) -> Timing:

@@ -33,9 +33,10 @@ def rounds(
 ) -> Iterator[Sample]:
     """Measure `count` rounds; in each the contenders take turns, and who begins alternates."""
     for number in range(count):
+        present = [each for each in contenders if number < each.rounds]
+        turn = number % len(present)
         for case in cases:
-            turn = number % len(contenders)
-            for contender in (*contenders[turn:], *contenders[:turn]):
+            for contender in (*present[turn:], *present[:turn]):
                 for step, run in (("create", contender.create), ("delete", contender.delete)):
                     calm()
                     yield _sample(step, run(case, site), case, contender, number)

@@ -20,7 +20,8 @@ Slipway, kubectl and `kubernetes.core` create and delete the same pods on the sa
 Measured is the time from the first request to the API until everything is available, or gone together with its pods;
 kubectl's includes its start, that of `kubernetes.core` is what Ansible says of its task. Each step begins when the
 machine has calmed down from the one before. kubectl runs `apply` and a `rollout status` for each cluster, and `delete
---cascade=foreground`; `kubernetes.core.k8s` runs in a loop with `wait`, and deletes in the foreground too.
+--cascade=foreground`; `kubernetes.core.k8s` runs in a loop with `wait`, deletes in the foreground too, and takes part
+in two rounds only, which take it longer than the others all of theirs.
 
 {environment}
 
