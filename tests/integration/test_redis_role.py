@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import itertools
 import json
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.ansible import Run, module, playbook, run
-from tests.support.api_server import POWERLESS
-from tests.support.kubernetes import succeed
-from tests.support.paths import BUNDLE_BIN, VENV_BIN
-from tests.support.role_site import with_only
+from tests.support.ansible import module, playbook
+from tests.support.role_site import RoleSite
+from tests.support.role_templates import image
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.api_server import ApiServer
 
-IMAGE = "slipway.local/redis:0123456789ab"
 PASSWORD = 'it\'s "open" sesame'
-_numbers = itertools.count(1)
 
 # Everything that the agents may do, beside what anybody may: see docs/security.md.
 RIGHTS = {
@@ -45,93 +38,22 @@ CLASS = {
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 
 
-@dataclass
-class Site:
-    """A namespace of its own, and a play that does with the role what playbooks do."""
-
-    api: ApiServer
-    home: Path
-    number: int = field(default_factory=lambda: next(_numbers))
-
-    def __post_init__(self) -> None:
-        self.namespace = f"redis-{self.number}"
-        self.admin = self.api.kubeconfig(self.home / "admin")
-        self.user = self.api.kubeconfig(self.home / "user", token=POWERLESS)
-
-    def variables(self, kubeconfig: Path, **more: Any) -> dict[str, Any]:
-        return {
-            "site_kubeconfig": str(kubeconfig),
-            "namespaces_list": [{"name": self.namespace, "pod_security": "restricted"}],
-            "namespaces_subjects": [{"kind": "User", "name": "powerless"}],
-            **with_only("redis"),
-            "redis_namespace": self.namespace,
-            "redis_wait": False,
-            **more,
-        }
-
-    def play(self, kubeconfig: Path, tasks: list[dict[str, Any]], *flags: str, **variables: Any) -> Run:
-        """Run the role, or parts of it, as the playbooks do; what it answers is to be judged."""
-        path = self.home / "play.yml"
-        play = {
-            "name": "Try the role",
-            "hosts": "controller",
-            "gather_facts": False,
-            "module_defaults": {
-                "group/slipway.cloud.k8s": {"kubeconfig": "{{ site_kubeconfig }}", "context": "{{ site_context }}"}
-            },
-            "tasks": [{"name": "Do it", "ansible.builtin.include_role": task} for task in tasks],
-        }
-        path.write_text(json.dumps([play]))
-        given = self.variables(kubeconfig, images_refs={"redis": IMAGE}, **variables)
-        command = [str(VENV_BIN / "ansible-playbook"), "-i", "inventories/existing", str(path), *flags]
-        return run([*command, f"--extra-vars={json.dumps(given)}"], timeout=120)
-
-    def install(self, kubeconfig: Path, *flags: str, **variables: Any) -> Run:
-        return self.play(kubeconfig, [{"name": "namespaces"}, {"name": "redis"}], *flags, **variables)
-
-    def have_namespace(self) -> None:
-        """Have its namespace, as the role namespaces makes it."""
-        labels = {"app.kubernetes.io/managed-by": "slipway"}
-        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace, "labels": labels}})
-
-    def get(self, path: str) -> Any:
-        return self.api.request("GET", path.format(self.namespace))
-
-    def has(self, path: str) -> bool:
-        return self.api.has(path.format(self.namespace))
-
-    def held(self, name: str) -> dict[str, str]:
-        """What a Secret holds."""
-        data = self.get(f"/api/v1/namespaces/{{}}/secrets/{name}")["data"]
-        return {key: base64.b64decode(value).decode() for key, value in data.items()}
-
-    def rights(self) -> set[tuple[str, str, str]]:
-        """What the agents' ServiceAccount may do there, beside what anybody may."""
-        return self._rights(f"system:serviceaccount:{self.namespace}:redis") - self._rights("nobody")
-
-    def _rights(self, user: str) -> set[tuple[str, str, str]]:
-        who = ["--as", user, *(["--as-group=system:authenticated"] if user == "nobody" else [])]
-        kubectl = [str(BUNDLE_BIN / "kubectl"), f"--kubeconfig={self.admin}", "-n", self.namespace]
-        answer = succeed(run([*kubectl, "auth", "can-i", "--list", "--no-headers", *who], timeout=30))
-        return set(re.findall(r"^(\S+) +\[\] +\[(.*?)\] +\[(.*?)\]", answer.output, re.MULTILINE))
-
-
-@pytest.fixture
-def site(api: ApiServer, tmp_path: Path) -> Site:
-    if not api.has(f"{CLASSES}/local-path"):
-        api.request("POST", CLASSES, CLASS)
-    return Site(api, tmp_path)
-
-
 SET = "/apis/apps/v1/namespaces/{{}}/statefulsets/{}"
 MAP = "/api/v1/namespaces/{{}}/configmaps/{}"
 SERVICE = "/api/v1/namespaces/{{}}/services/{}"
 
 
-def test_by_an_admin(site: Site) -> None:
-    first = succeed(site.install(site.admin, "--diff", "-vv"))
+@pytest.fixture
+def site(api: ApiServer, tmp_path: Path) -> RoleSite:
+    if not api.has(f"{CLASSES}/local-path"):
+        api.request("POST", CLASSES, CLASS)
+    return RoleSite(api, tmp_path, ("redis",))
+
+
+def test_by_an_admin(site: RoleSite) -> None:
+    first = site.install(site.admin, "--diff", "-vv")
     made = {name: site.held(name) for name in ("redis", "redis-acl")}
-    again = succeed(site.install(site.admin, "--diff", "-vv"))
+    again = site.install(site.admin, "--diff", "-vv")
 
     assert again.changed == [], again.output
     assert {name: site.held(name) for name in ("redis", "redis-acl")} == made
@@ -140,7 +62,7 @@ def test_by_an_admin(site: Site) -> None:
         assert len(value) == 32
         assert value not in first.output + again.output
         assert value not in made["redis-acl"]["users.acl"] + made["redis-acl"]["sentinel.acl"]
-    assert site.rights() == RIGHTS
+    assert site.rights("redis") == RIGHTS
 
     nodes = json.loads(site.get(MAP.format("redis-nodes"))["data"]["nodes.json"])
     names = [*(f"redis-{number}" for number in range(3)), *(f"redis-sentinel-{number}" for number in range(3))]
@@ -150,20 +72,20 @@ def test_by_an_admin(site: Site) -> None:
     assert "selector" not in site.get(SERVICE.format("redis-master"))["spec"]
 
 
-def test_by_one_who_was_granted_no_more_than_needed(site: Site) -> None:
-    succeed(site.play(site.admin, [{"name": role, "tasks_from": "grant"} for role in ("namespaces", "redis")]))
-    succeed(site.install(site.user, "--check"))
+def test_by_one_who_was_granted_no_more_than_needed(site: RoleSite) -> None:
+    site.grant()
+    site.install(site.user, "--check")
     assert not site.has(SET.format("redis"))
-    succeed(site.install(site.user))
-    assert succeed(site.install(site.user)).changed == []
+    site.install(site.user)
+    assert site.install(site.user).changed == []
     spec = site.get(SET.format("redis"))["spec"]["template"]["spec"]
-    assert spec["containers"][0]["image"] == IMAGE
+    assert spec["containers"][0]["image"] == image("redis")
     assert "preferredDuringSchedulingIgnoredDuringExecution" in spec["affinity"]["podAntiAffinity"]  # nodes are hidden
 
     claim = site.get(SET.format("redis"))["spec"]["volumeClaimTemplates"][0]
     claim = {**claim, "metadata": {**claim["metadata"], "name": "data-redis-0"}}  # as its controller makes them
     site.api.request("POST", f"/api/v1/namespaces/{site.namespace}/persistentvolumeclaims", claim)
-    succeed(site.play(site.user, [{"name": "redis", "tasks_from": "remove"}]))
+    site.remove(site.user)
     assert "deletionTimestamp" in site.get(SET.format("redis"))["metadata"]  # no controller lets it go here
     for name in ("redis", "redis-acl"):
         assert not site.has(f"/api/v1/namespaces/{{}}/secrets/{name}")
@@ -173,42 +95,42 @@ def test_by_one_who_was_granted_no_more_than_needed(site: Site) -> None:
     assert "deletionTimestamp" in claim["metadata"]
 
 
-def test_a_password_with_quotes_and_spaces(site: Site) -> None:
-    answer = succeed(site.install(site.admin, "--diff", "-vv", redis_password=PASSWORD))
+def test_a_password_with_quotes_and_spaces(site: RoleSite) -> None:
+    answer = site.install(site.admin, "--diff", "-vv", redis_password=PASSWORD)
     assert site.held("redis") == {"username": "app", "password": PASSWORD}
     for text in (PASSWORD, "sesame"):
         assert text not in answer.output
-    assert succeed(site.install(site.admin, redis_password="")).changed == []
-    refused = site.install(site.admin, redis_password="another good password")
+    assert site.install(site.admin, redis_password="").changed == []
+    refused = site.try_to_install(site.admin, redis_password="another good password")
     assert refused.code != 0
     assert refused.changed == []
     assert "playbooks/rotate_redis_password.yml changes it" in " ".join(refused.output.split())
     assert "another good password" not in refused.output
 
 
-def test_a_secret_of_somebody_else_is_used_and_never_written(site: Site) -> None:
+def test_a_secret_of_somebody_else_is_used_and_never_written(site: RoleSite) -> None:
     site.have_namespace()
     foreign = {"metadata": {"name": "redis"}, "stringData": {"password": PASSWORD}}
     made = site.api.request("POST", f"/api/v1/namespaces/{site.namespace}/secrets", foreign)
-    succeed(site.install(site.admin))
+    site.install(site.admin)
     kept = site.get("/api/v1/namespaces/{}/secrets/redis")
     assert kept["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
     [line] = [each for each in site.held("redis-acl")["users.acl"].splitlines() if each.startswith("user app ")]
     assert hashlib.sha256(PASSWORD.encode()).hexdigest() in line
 
 
-def test_first_start_alone_may_be_with_nothing(site: Site) -> None:
-    succeed(site.install(site.admin))
+def test_first_start_alone_may_be_with_nothing(site: RoleSite) -> None:
+    site.install(site.admin)
     site.api.request("DELETE", MAP.format("redis-bootstrap").format(site.namespace))  # as the role does in the end
-    assert succeed(site.install(site.admin)).changed == []
+    assert site.install(site.admin).changed == []
     assert not site.has(MAP.format("redis-bootstrap"))
 
 
-def test_scaling(site: Site) -> None:
-    succeed(site.install(site.admin))
+def test_scaling(site: RoleSite) -> None:
+    site.install(site.admin)
     before = {name: site.get(SET.format(name))["spec"] for name in ("redis", "redis-sentinel")}
     addresses = json.loads(site.get(MAP.format("redis-nodes"))["data"]["nodes.json"])
-    succeed(site.install(site.admin, redis_replicas=5))
+    site.install(site.admin, redis_replicas=5)
     after = {name: site.get(SET.format(name))["spec"] for name in ("redis", "redis-sentinel")}
     assert (before["redis"]["replicas"], after["redis"]["replicas"]) == (3, 5)
     assert before["redis"]["template"] == after["redis"]["template"]  # no data pod restarts for it
@@ -217,24 +139,24 @@ def test_scaling(site: Site) -> None:
     assert nodes["data"][:3] == addresses["data"]
     assert all(each["ip"] for each in nodes["data"])
 
-    succeed(site.install(site.admin, redis_replicas=3))
+    site.install(site.admin, redis_replicas=3)
     assert site.get(SET.format("redis"))["spec"]["replicas"] == 3
     assert not site.has(SERVICE.format("redis-4"))
-    assert succeed(site.install(site.admin, redis_replicas=3)).changed == []
+    assert site.install(site.admin, redis_replicas=3).changed == []
 
 
-def test_one_node_works_and_is_told_of(site: Site) -> None:
+def test_one_node_works_and_is_told_of(site: RoleSite) -> None:
     node = {"metadata": {"name": f"node-of-{site.namespace}", "labels": {"only": site.namespace}}}
     site.api.request("POST", "/api/v1/nodes", node)
-    answer = succeed(site.install(site.admin, redis_node_selector={"only": site.namespace}))
+    answer = site.install(site.admin, redis_node_selector={"only": site.namespace})
     assert "it is NOT highly available" in answer.output
     affinity = site.get(SET.format("redis"))["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]
     assert list(affinity) == ["preferredDuringSchedulingIgnoredDuringExecution"]
 
 
-def test_rotation_of_what_is_kept(site: Site) -> None:
+def test_rotation_of_what_is_kept(site: RoleSite) -> None:
     """The steps without pods: what each leaves in the Secrets; with pods they are tried on VMs."""
-    succeed(site.install(site.admin, redis_password=PASSWORD))
+    site.install(site.admin, redis_password=PASSWORD)
     before = site.held("redis-acl")
 
     def step(phase: str, password: str = "") -> dict[str, Any]:
@@ -249,7 +171,7 @@ def test_rotation_of_what_is_kept(site: Site) -> None:
     begun = step("begin")
     assert begun["rotating"]
     assert step("begin")["changed"] is False
-    assert succeed(site.install(site.admin)).changed == []  # site.yml while it goes on
+    assert site.install(site.admin).changed == []  # site.yml while it goes on
     assert site.held("redis")["password"] == PASSWORD
     replicated = step("replicate")
     assert site.held("redis-acl")["agent"] != before["agent"]
@@ -262,7 +184,7 @@ def test_rotation_of_what_is_kept(site: Site) -> None:
     new = site.held("redis")["password"]
     [line] = [each for each in site.held("redis-acl")["users.acl"].splitlines() if each.startswith("user app ")]
     assert re.findall("#([0-9a-f]{64})", line) == [hashlib.sha256(new.encode()).hexdigest()]
-    assert succeed(site.install(site.admin)).changed == []
+    assert site.install(site.admin).changed == []
 
 
 @pytest.mark.parametrize(
@@ -280,10 +202,10 @@ def test_rotation_of_what_is_kept(site: Site) -> None:
     ],
 )
 def test_bad_input_is_refused_before_anything_is_changed(
-    site: Site, there: str, variables: dict[str, Any], said: str
+    site: RoleSite, there: str, variables: dict[str, Any], said: str
 ) -> None:
     if there == "ours":
-        succeed(site.install(site.admin))
+        site.install(site.admin)
     if there in ("a namespace", "foreign"):
         site.have_namespace()
     if there == "foreign":
@@ -293,8 +215,7 @@ def test_bad_input_is_refused_before_anything_is_changed(
         spec = {"serviceName": "redis", "selector": {"matchLabels": labels}, "template": template}
         path = f"/apis/apps/v1/namespaces/{site.namespace}/statefulsets"
         site.api.request("POST", path, {"metadata": {"name": "redis"}, "spec": spec})
-    given = {**site.variables(site.admin), **variables}
-    answer = playbook("site", given, inventory="existing")
+    answer = playbook("site", site.variables(site.admin, **variables), inventory="existing")
     assert answer.code != 0
     assert answer.changed == [], answer.output
     assert said in " ".join(answer.output.split()), answer.output

@@ -35,12 +35,14 @@ def with_only(*roles: str) -> dict[str, bool]:
 class RoleSite:
     """A namespace, an admin of the whole Kubernetes, and a user who has no more there than an admin grants.
 
-    ``roles`` are those of the site, in their order: switched on, in that namespace, and not waited for.
+    ``roles`` are those of the site, in their order: switched on, in that namespace, and not waited for. Those
+    ``beside`` them are switched on there too, and left alone.
     """
 
     api: ApiServer
     home: Path
     roles: tuple[str, ...]
+    beside: tuple[str, ...] = ()
     number: int = field(default_factory=lambda: next(_numbers))
 
     def __post_init__(self) -> None:
@@ -54,8 +56,8 @@ class RoleSite:
             "site_kubeconfig": str(kubeconfig),
             "namespaces_list": [{"name": self.namespace, "pod_security": "restricted"}],
             "namespaces_subjects": [{"kind": "User", "name": "powerless"}],
-            **with_only(*self.roles),
-            **{name: value for role in self.roles for name, value in self._of(role).items()},
+            **with_only(*self.roles, *self.beside),
+            **{name: value for role in (*self.roles, *self.beside) for name, value in self._of(role).items()},
             **more,
         }
 
@@ -66,6 +68,9 @@ class RoleSite:
 
     def play(self, kubeconfig: Path, tasks: list[dict[str, Any]], *flags: str, **variables: Any) -> Run:
         """Run roles, or parts of them, as the playbooks do."""
+        return succeed(self._try(kubeconfig, tasks, *flags, **variables))
+
+    def _try(self, kubeconfig: Path, tasks: list[dict[str, Any]], *flags: str, **variables: Any) -> Run:
         path = self.home / "play.yml"
         play = {
             "name": "Try the roles",
@@ -80,7 +85,7 @@ class RoleSite:
         images = {role.replace("_", "-"): image(role) for role in self.roles}
         given = self.variables(kubeconfig, images_refs=images, **variables)
         command = [str(VENV_BIN / "ansible-playbook"), "-i", "inventories/existing", str(path), *flags]
-        return succeed(run([*command, f"--extra-vars={json.dumps(given)}"], timeout=120))
+        return run([*command, f"--extra-vars={json.dumps(given)}"], timeout=120)
 
     def grant(self, **variables: Any) -> Run:
         """What an admin does once."""
@@ -89,12 +94,21 @@ class RoleSite:
 
     def install(self, kubeconfig: Path, *flags: str, **variables: Any) -> Run:
         """The namespace, and the roles in it."""
-        return self.play(kubeconfig, [{"name": role} for role in ("namespaces", *self.roles)], *flags, **variables)
+        return succeed(self.try_to_install(kubeconfig, *flags, **variables))
+
+    def try_to_install(self, kubeconfig: Path, *flags: str, **variables: Any) -> Run:
+        """The same, where it may be refused."""
+        return self._try(kubeconfig, [{"name": role} for role in ("namespaces", *self.roles)], *flags, **variables)
 
     def remove(self, kubeconfig: Path, **variables: Any) -> Run:
         """Take the roles away."""
         tasks = [{"name": role, "tasks_from": "remove"} for role in reversed(self.roles)]
         return self.play(kubeconfig, tasks, **variables)
+
+    def have_namespace(self) -> None:
+        """Have its namespace, as the role namespaces makes it."""
+        labels = {"app.kubernetes.io/managed-by": "slipway"}
+        self.api.request("POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace, "labels": labels}})
 
     def get(self, path: str) -> Any:
         """An object, or a list; {} in the path stands for the namespace."""
