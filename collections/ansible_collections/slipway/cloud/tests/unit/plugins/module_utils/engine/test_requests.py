@@ -33,15 +33,18 @@ class Recorder(ThreadingHTTPServer):
 
 class Recording(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        cast("Recorder", self.server).asked.append(self.requestline.rsplit(maxsplit=1)[0])
+        self._note()
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
 
     def do_CONNECT(self) -> None:
-        cast("Recorder", self.server).asked.append(self.requestline.rsplit(maxsplit=1)[0])
+        self._note()
         self.send_error(502)
+
+    def _note(self) -> None:
+        cast("Recorder", self.server).asked.append(self.requestline.rsplit(maxsplit=1)[0])
 
     def log_message(self, *_args: object) -> None:
         """Say nothing."""
@@ -53,6 +56,17 @@ def recording() -> Iterator[Recorder]:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
         yield server
         server.shutdown()
+
+
+def kubeconfig(path: Path, cluster: dict[str, str]) -> Path:
+    config = {
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "current-context": "c",
+    }
+    path.write_text(json.dumps(config))
+    return path
 
 
 @pytest.mark.parametrize(
@@ -68,17 +82,7 @@ def test_where_a_request_goes(server: str, proxied: bool, asked: str, tmp_path: 
     with recording() as recorder:
         here = f"127.0.0.1:{recorder.server_address[1]}"
         cluster = {"server": server.format(here=here), **({"proxy-url": f"http://{here}"} if proxied else {})}
-        config = tmp_path / "config"
-        config.write_text(
-            json.dumps(
-                {
-                    "clusters": [{"name": "c", "cluster": cluster}],
-                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-                    "users": [{"name": "u", "user": {"token": "t"}}],
-                    "current-context": "c",
-                }
-            )
-        )
+        config = kubeconfig(tmp_path / "config", cluster)
         with client.connect(client.Connection(kubeconfig=str(config))) as connected:
             if asked.startswith("GET"):
                 assert connected.get("/version", action="read the version") == {}
@@ -86,6 +90,16 @@ def test_where_a_request_goes(server: str, proxied: bool, asked: str, tmp_path: 
                 with pytest.raises(UnreachableError, match="the proxy failed"):
                     connected.get("/version", action="read the version")
         assert recorder.asked == [asked]
+
+
+def test_a_stream_may_come_without_chunks(tmp_path: Path) -> None:
+    with recording() as recorder:
+        config = kubeconfig(tmp_path / "config", {"server": f"http://127.0.0.1:{recorder.server_address[1]}"})
+        with client.connect(client.Connection(kubeconfig=str(config))) as connected:
+            channel = connected.channel()
+            assert b"".join(channel.watch("/pods", {"watch": "true"}, action="watch pods", read_timeout=5)) == b"{}"
+            channel.close()
+        assert recorder.asked == ["GET /pods?watch=true"]
 
 
 def test_a_token_is_read_anew_once_it_is_a_second_old(monkeypatch: pytest.MonkeyPatch) -> None:
