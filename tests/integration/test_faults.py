@@ -72,16 +72,13 @@ class Controllers:
             return False
 
     def finish(self, *, deletion: bool) -> None:
-        """Say how many replicas are available, and let the Deployment go where it is to: two events."""
-        for available in (1,) if deletion else (1, 2):
-            counts = dict.fromkeys(("readyReplicas", "availableReplicas"), available)
-            status = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, **counts}
-            self._change(f"{self.path}/status", {"status": status})
+        """Say that all replicas are available, or let the Deployment go."""
         if deletion:
-            self._change(self.path, {"metadata": {"finalizers": None}})
-
-    def _change(self, path: str, changes: dict[str, Any]) -> None:
-        self.api.request("PATCH", path, changes, content_type=MERGE_PATCH)
+            self.api.request("PATCH", self.path, {"metadata": {"finalizers": None}}, content_type=MERGE_PATCH)
+            return
+        counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+        status = {"observedGeneration": 1, **dict.fromkeys(counts, 2)}
+        self.api.request("PATCH", f"{self.path}/status", {"status": status}, content_type=MERGE_PATCH)
 
 
 def deployment(namespace: str) -> dict[str, Any]:
@@ -148,11 +145,6 @@ def connections(proxy: FaultProxy) -> list[str]:
     return [local for _, local, remote, state, *_ in rows if remote.endswith(port) and state == TCP_ESTABLISHED]
 
 
-def await_watch(proxy: FaultProxy) -> None:
-    """Return when the Deployment is watched, which begins when all is written."""
-    eventually(lambda: proxy.count(**WATCH), within=5, what="the watch", every=0.01)
-
-
 def assert_done(wait: Future[Results], *, deletion: bool) -> None:
     [result] = wait.result(timeout=WATCHDOG + 5)
     last = "pods_gone" if deletion else "available"
@@ -166,7 +158,6 @@ def test_fault(proxy: FaultProxy, bench: Bench, faults: list[tuple[Any, dict[str
         verb = "DELETE" if deletion else "PATCH"
         proxy.inject(fault, **{**match, **({"verb": verb} if "verb" in match else {})})
     wait = bench.begin(deletion=deletion)
-    await_watch(proxy)
     assert not wait.done()
     bench.controllers.finish(deletion=deletion)
     assert_done(wait, deletion=deletion)
@@ -182,19 +173,9 @@ def test_write_is_not_repeated_beyond_the_time_of_its_object(proxy: FaultProxy, 
     assert 1 < time.monotonic() - began < 4
 
 
-def test_streams_do_not_compete_with_the_writes(proxy: FaultProxy, bench: Bench) -> None:
-    objects = [deployment(bench.controllers.namespace) for _ in range(20)]
-    for number, obj in enumerate(objects):
-        obj["metadata"]["name"] = f"demo-{number}"
-    lifecycle.ensure_present(bench.client, objects, lifecycle.Options(timeout=2))
-    order = ["watch" if each.watch else each.verb for each in proxy.seen if each.verb == "PATCH" or each.watch]
-    assert order == ["PATCH"] * 40 + ["watch"] * 3  # each is rehearsed; then the Deployments, ReplicaSets and Pods
-
-
 def test_connection_refused_for_a_while(proxy: FaultProxy, bench: Bench, deletion: bool) -> None:
     bench.prepare(deletion=deletion)
     wait = bench.begin(deletion=deletion)
-    await_watch(proxy)
     with proxy.refusing():
         bench.controllers.finish(deletion=deletion)
         time.sleep(1)
@@ -207,7 +188,6 @@ def test_api_server_restarted_and_history_compacted(
 ) -> None:
     bench.prepare(deletion=deletion)
     wait = bench.begin(deletion=deletion)
-    await_watch(proxy)
     with proxy.refusing():
         bench.controllers.finish(deletion=deletion)
         api.stop_api()
@@ -251,7 +231,6 @@ def test_credentials_expire(api: ApiServer, namespace: str, tmp_path: Path) -> N
 
 def test_no_connection_is_left(proxy: FaultProxy, bench: Bench) -> None:
     wait = bench.begin(deletion=False)
-    await_watch(proxy)
     assert connections(proxy)
     bench.controllers.finish(deletion=False)
     assert_done(wait, deletion=False)
