@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ansible_collections.slipway.cloud.plugins.module_utils.engine import client, lifecycle
+from ansible_collections.slipway.cloud.plugins.module_utils.engine import client, lifecycle, verdict
 from tests.support.api_server import ADMIN, EXPIRING, MERGE_PATCH, ApiError, ApiServer
 from tests.support.fault_proxy import Cut, End, Silence, Slow, Stall, Status, Twice
 from tests.support.waiting import eventually
@@ -81,13 +81,13 @@ class Controllers:
         self.api.request("PATCH", f"{self.path}/status", {"status": status}, content_type=MERGE_PATCH)
 
 
-def deployment(namespace: str) -> dict[str, Any]:
+def deployment(namespace: str, name: str = "demo") -> dict[str, Any]:
     labels = {"app.kubernetes.io/managed-by": "slipway", "app.kubernetes.io/instance": "demo"}
     container = {"name": "main", "image": "registry.k8s.io/pause:3.10.2"}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "demo", "namespace": namespace, "labels": labels},
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
         "spec": {
             "replicas": 2,
             "selector": {"matchLabels": labels},
@@ -171,6 +171,32 @@ def test_write_is_not_repeated_beyond_the_time_of_its_object(proxy: FaultProxy, 
     [result] = lifecycle.ensure_present(bench.client, [deployment(bench.controllers.namespace)], options)
     assert (result.action, result.cause and result.cause.code) == ("none", "api_error")
     assert 1 < time.monotonic() - began < 4
+
+
+def present(view: verdict.View) -> verdict.Verdict:
+    return verdict.done("there") if view.present else verdict.pending("not there")
+
+
+def test_many_writes_go_unwatched(proxy: FaultProxy, bench: Bench) -> None:
+    objects = [deployment(bench.controllers.namespace, f"demo-{number}") for number in range(20)]
+    results = lifecycle.ensure_present(bench.client, objects, lifecycle.Options(timeout=30, ready=present))
+    assert [result.cause for result in results] == [None] * 20
+    order = ["watch" if each.watch else each.verb for each in proxy.seen if each.watch or each.verb == "PATCH"]
+    assert order[:40] == ["PATCH"] * 40  # each is rehearsed
+    assert proxy.count(path="/pods?", watch=False) == 2
+
+
+def test_slow_writes_are_watched(proxy: FaultProxy, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "_HEAD_START", 0.5)
+    proxy.inject(Slow(3), verb="PATCH", path="/demo-19?", spared=1)  # it is rehearsed
+    told: list[tuple[str, str]] = []
+    objects = [deployment(bench.controllers.namespace, f"demo-{number}") for number in range(20)]
+    options = lifecycle.Options(
+        timeout=30, ready=present, listener=lambda event: told.append((event.name, event.milestone))
+    )
+    lifecycle.ensure_present(bench.client, objects, options)
+    assert told.index(("demo-0", "took effect")) < told.index(("demo-19", "executed"))
+    assert proxy.unused == []
 
 
 def test_connection_refused_for_a_while(proxy: FaultProxy, bench: Bench, deletion: bool) -> None:

@@ -181,17 +181,21 @@ def test_list_without_watch_is_polled(proxy: FaultProxy, namespace: str, tmp_pat
     assert seen.errors == []
 
 
-def test_held_stream_watches_when_it_is_told_to(proxy: FaultProxy, namespace: str, tmp_path: Path) -> None:
+def test_held_stream_lists_anew_and_watches_once_it_is_released(
+    proxy: FaultProxy, namespace: str, tmp_path: Path
+) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     kubeconfig = proxy.upstream.kubeconfig(tmp_path / "kubeconfig", url=proxy.url)
     with seeing(kubeconfig, Selection(CONFIG_MAP, namespace), held=True) as seen:
         eventually(lambda: seen.reflector.synced, within=5, what="the list", every=0.01)
         proxy.upstream.request("POST", path, config_map("one"))
+        assert (proxy.count(path=path), seen.reflector.behind, seen.has("ADDED", "one")) == (1, True, False)
+        seen.reflector.release()
+        eventually(lambda: seen.has("ADDED", "one"), within=1, what="what there is by now", every=0.01)
+        eventually(lambda: proxy.count(path=path, watch=True), within=1, what="the watch", every=0.01)
         proxy.upstream.request("DELETE", f"{path}/one")
-        assert (proxy.count(path=path), seen.changes) == (1, [])
-        seen.reflector.watch()
-        eventually(lambda: seen.has("DELETED", "one"), within=1, what="all that happened meanwhile", every=0.01)
-        assert [each.kind for each in seen.changes] == ["ADDED", "DELETED"]
+        eventually(lambda: seen.has("DELETED", "one"), within=1, what="its end", every=0.01)
+        assert (proxy.count(path=path, watch=False), seen.reflector.behind) == (2, False)
 
 
 def test_held_stream_is_stopped(proxy: FaultProxy, namespace: str, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ _DESCENDANTS: dict[tuple[str, str], tuple[Resource, ...]] = {
     ROLLOUT: (REPLICA_SET, POD),
 }
 _SHARED_ERRORS = ("api_unreachable", "unauthorized", "forbidden", "namespace_missing", "namespace_terminating")
-_HEAD_START = 5.0  # seconds for which writes go on without watches, which take as much processor time as they do
+_HEAD_START = 5.0  # seconds at most for which many writes go on unwatched
 _MAX_SELECTOR_VALUES = 40  # beyond that a URL grows too long: the stream then shows all that is ours
 
 Foreign = t.Literal["refuse", "adopt", "skip"]
@@ -239,6 +239,7 @@ class _Run:
         options: Options,
         *,
         awaited: t.Callable[[Resource], bool] = takes_time,
+        writes: bool = True,
     ) -> None:
         self.client = client
         self.options = options
@@ -254,7 +255,10 @@ class _Run:
         self.tracker = Tracker(
             client, streams, watcher=self._watched, warner=self._warned, inactivity=options.inactivity
         )
-        self.tracker.hold()
+        # To follow many writes costs server and engine as much processor time as to make them. A Job may be gone again
+        # soon after it is complete, so it is watched all along.
+        if writes and len(self.jobs) > options.concurrency and not any(job.resource == JOB for job in self.jobs):
+            self.tracker.hold()
 
     def __enter__(self) -> _Run:
         self.tracker.__enter__()
@@ -331,18 +335,19 @@ class _Run:
             self._tell("applied", target_of(job.resource, job.written), message=message, milestone="executed")
             self._expect(job, job.written, judge)
 
-        with self._writes_first():
+        with self._released_in_time():
             for _number, batch in itertools.groupby(sorted(self.jobs, key=_rank), key=_rank):
                 self.each(step, list(batch))
         self._conclude()
 
     @contextlib.contextmanager
-    def _writes_first(self) -> t.Iterator[None]:
-        """Put watches off for a while, but not so long that something is ready in time and only seen too late."""
+    def _released_in_time(self) -> t.Iterator[None]:
+        """Release streams that are held when the writes take long: early enough to see in time what is ready."""
         least = min(map(self.remaining, self.jobs), default=0.0)
-        late = threading.Timer(min(_HEAD_START, least / 2), self.tracker.watch)
-        late.start()
+        late = threading.Timer(min(_HEAD_START, least / 4), self.tracker.release)
+        late.daemon = True
         try:
+            late.start()
             yield
         finally:
             late.cancel()
@@ -361,7 +366,7 @@ class _Run:
 
     def _conclude(self) -> None:
         """Wait for every object, those whose time is up first before the others."""
-        self.tracker.watch()
+        self.tracker.release()
         for job in sorted(self.jobs, key=lambda job: job.timeout):
             if job.wait:
                 concurrent.futures.wait([job.wait], timeout=self.remaining(job))
@@ -521,7 +526,7 @@ def _await_end(run: _Run, job: _Job) -> None:
     target = target_of(job.resource, job.current)
     if not job.awaited:
         raise EngineError(f"{target} is still being deleted; apply with wait.", code="terminating")
-    run.tracker.watch()
+    run.tracker.release()
     wait = run.tracker.expect(target, gone)
     concurrent.futures.wait([wait], timeout=run.remaining(job))
     verdict = run.tracker.abandon(wait).verdict
@@ -611,7 +616,7 @@ def await_ready(client: Client, objects: t.Sequence[Object], options: Options | 
     :raises EngineError: if one of them does not exist, or cannot be looked at.
     """
     options = replace(options or Options(), foreign="adopt")
-    with _Run(client, objects, options) as run:
+    with _Run(client, objects, options, writes=False) as run:
         run.read()
         run.each(_existing)
         run.demand()
@@ -626,7 +631,7 @@ def inspect(client: Client, objects: t.Sequence[Object], options: Options | None
     :raises EngineError: if one of them is gone, or cannot be looked at.
     """
     options = replace(options or Options(), foreign="adopt")
-    with _Run(client, objects, options, awaited=lambda _: True) as run:
+    with _Run(client, objects, options, awaited=lambda _: True, writes=False) as run:
         run.read()
         run.demand()
         targets = [target_of(job.resource, _existing(job)) for job in run.jobs]

@@ -180,6 +180,7 @@ class Reflector(threading.Thread):
         self.selection = selection
         self.store = Store()
         self.synced = False
+        self.behind = False  # whether it was held, and has not listed since
         self.heard = time.monotonic()  # when the server last said anything, be it a bookmark
         self.failing_since: float | None = None  # when attempts began to fail, None while they do not
         self.interruptions = 0  # attempts that failed, or watches that broke off
@@ -188,8 +189,8 @@ class Reflector(threading.Thread):
         self._warn = warn
         self._inactivity = inactivity
         self._stopping = threading.Event()
-        self._watching = threading.Event()
-        self._watching.set()
+        self._released = threading.Event()
+        self._released.set()
         self._channel = client.channel()
         self._version = ""
         self._backoff = Backoff()
@@ -197,17 +198,18 @@ class Reflector(threading.Thread):
         self._polling = False
 
     def hold(self) -> None:
-        """Put the watch off until watch(); what happens between the list and then is told then. Before start()."""
-        self._watching.clear()
+        """List, but do not watch before release(). Call it before start()."""
+        self.behind = True
+        self._released.clear()
 
-    def watch(self) -> None:
-        """Watch from now on."""
-        self._watching.set()
+    def release(self) -> None:
+        """List anew, and watch from then on."""
+        self._released.set()
 
     def stop(self) -> None:
         """Tell the thread to end and wake it up, whatever it is blocked in; join() to wait for it."""
         self._stopping.set()
-        self._watching.set()
+        self._released.set()
         self._channel.cut()
 
     def run(self) -> None:
@@ -231,10 +233,11 @@ class Reflector(threading.Thread):
             try:
                 if not self._version:
                     self.refresh()
-                self._watching.wait()
-                if self._stopping.is_set():
-                    return
-                self._receive()
+                if self.behind:
+                    self._released.wait()
+                    self._version = ""
+                    continue
+                self._watch()
                 delay = self._backoff.next()
             except (StreamError, UnreachableError, ApiError) as error:
                 self.interruptions += 1
@@ -271,6 +274,7 @@ class Reflector(threading.Thread):
 
     def refresh(self) -> None:
         """List: read everything, page by page, and report how it differs from what was known."""
+        released = self._released.is_set()
         items: list[Object] = []
         path = self.selection.resource.path(self.selection.namespace)
         query = {**self.selection.query, "limit": _PAGE}
@@ -285,7 +289,7 @@ class Reflector(threading.Thread):
         self._version = page["metadata"]["resourceVersion"]
         self._refusals.reset()
         self._report(self, changes)
-        self.synced = True
+        self.synced, self.behind = True, not released
         self._report(self, [])  # what the list does not hold may decide as much as what it holds
 
     def _kept(self, obj: Object) -> Object:
@@ -294,7 +298,7 @@ class Reflector(threading.Thread):
         obj.update(apiVersion=self.selection.resource.api_version, kind=self.selection.resource.kind)
         return obj
 
-    def _receive(self) -> None:
+    def _watch(self) -> None:
         """Follow the changes since the last revision until the server ends the stream."""
         query = {
             **self.selection.query,

@@ -169,14 +169,14 @@ class Tracker:
         return list(self._streams.values())
 
     def hold(self) -> None:
-        """Have the streams put their watches off until watch(); before the tracker is entered."""
+        """Have the streams list, but not watch, and judge nothing before release(). Call it before entering."""
         for stream in self._streams.values():
             stream.hold()
 
-    def watch(self) -> None:
-        """Have the streams watch from now on."""
+    def release(self) -> None:
+        """Have the streams list anew and watch; once all have listed, every wait is judged."""
         for stream in self._streams.values():
-            stream.watch()
+            stream.release()
 
     def wait_synced(self, deadline: float) -> None:
         """Wait until every stream has its first list. ``deadline`` is a time of the clock."""
@@ -285,6 +285,8 @@ class Tracker:
 
     def _evaluate(self, wait: _Wait) -> bool:
         """Judge one wait and note the stages it has newly reached; True if that decides it."""
+        if any(stream.behind for stream in self._streams.values()):
+            return False
         view = self._view(wait)
         before, wait.verdict = wait.verdict, wait.judge(view)
         for stage in wait.verdict.reached:
