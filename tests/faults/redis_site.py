@@ -45,7 +45,7 @@ class Site:
 
     def kubectl(self, *arguments: str, timeout: float = 60) -> str:
         """Run kubectl in its namespace."""
-        return self.kubernetes.kubectl(*arguments, self.here, timeout=timeout)
+        return self.kubernetes.kubectl(self.here, *arguments, timeout=timeout)
 
     @cached_property
     def template(self) -> Object:
@@ -149,8 +149,15 @@ class Site:
     def settled(self, within: float = SETTLED) -> float:
         """Wait until every pod is ready and every data pod has its role; return how long that took, in seconds."""
         began = time.monotonic()
-        eventually(self._settled, within=within, what="Redis is whole", every=0.5)
+        eventually(self._settled, within=within, what="Redis is whole", every=1.0)
         return time.monotonic() - began
+
+    def unscarred(self) -> None:
+        """Have pods anew whose containers have been restarted: the kubelet would put the next start off by minutes."""
+        for pod in self.pods(DATA, SENTINEL):
+            if any(each["restartCount"] for each in pod["status"]["containerStatuses"]):
+                self.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=true", timeout=120)
+                self.settled()
 
     def _settled(self) -> bool:
         wanted = {f"{SENTINEL}-{number}" for number in range(len(self.sentinels))} | set(self.data)

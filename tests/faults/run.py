@@ -159,7 +159,7 @@ class Stage:
             assert not late, f"not acknowledged again: {', '.join(late)}"
             return True
 
-        eventually(again, within=within, what="writers are acknowledged again", every=0.2)
+        eventually(again, within=within, what="writers are acknowledged again", every=0.5)
 
     def lasts(self, seconds: float) -> None:
         """Let a time pass since the last note."""
@@ -204,6 +204,7 @@ def run(site: Site, name: str, fault: Fault, *, acks: int) -> Report:
     print(f"{name}: {fault.title}", flush=True)
     with tempfile.TemporaryDirectory() as home:
         site.settled()
+        site.unscarred()
         master = placed(site, fault)
         node = site.node_of(master)
         inside, outside = plans(site, fault, node, secrets.token_hex(3))
@@ -250,7 +251,7 @@ def _acknowledged(writers: Writers, client: str, count: int) -> None:
         assert found >= count, f"{found:.0f} of {client} acknowledged"
         return True
 
-    eventually(enough, within=ENOUGH, what=f"{count} acknowledged writes", every=0.2)
+    eventually(enough, within=ENOUGH, what=f"{count} acknowledged writes", every=1.0)
 
 
 def _replayed(outside: Plan, history: History) -> dict[checker.Name, int]:
