@@ -146,12 +146,11 @@ class DataNode:
     def _look(self) -> Evidence:
         """Ask everybody."""
         settings, cluster = self._settings, self._settings.cluster()
-        copies, voices = self._links.everybody(cluster, self._me)
         evidence = Evidence(
             me=self._me,
             cluster=cluster,
-            copies={**copies, self._me: self._copy},
-            voices=voices,
+            copies={**self._links.copies(cluster, self._me), self._me: self._copy},
+            voices=self._links.voices(cluster),
             waited=time.monotonic() - self._began,
             cold_start_wait=settings.cold_start_wait,
             bootstrap=settings.bootstrap,
