@@ -145,8 +145,9 @@ class Redis:
         if not self.named_by_most():
             return False
         role = self.master.ask("ROLE")
-        if self._calm():
-            self._lead_back()
+        if not self._calm():
+            return False
+        self._lead_back()
         if role[0] != "master" or len(role[2]) != len(self.nodes) - 1:
             return False
         wanted = {"num-slaves": len(self.nodes) - 1, "num-other-sentinels": len(self.sentinels) - 1}
@@ -205,9 +206,23 @@ class Redis:
         self.settle()
 
     def await_another(self, before: Server) -> Server:
-        """Wait until most Sentinels name another node than this one, which is lost."""
+        """Wait until most Sentinels name another node than this one, which is lost, and the others follow that one.
+
+        Until then what this one writes, should it come back, may be acknowledged and dropped.
+        """
         eventually(lambda: self.named_by_most() not in ("", before.name), within=30, what="another master", every=0.02)
-        return self.master
+        after = self.master
+        for each in self.nodes:
+            if each not in (before, after):
+                eventually(
+                    lambda each=each: self._follows(each, after), within=30, what=f"{each.name} follows", every=0.02
+                )
+        return after
+
+    @staticmethod
+    def _follows(replica: Server, master: Server) -> bool:
+        kind, _, port, *_ = replica.ask("ROLE")
+        return bool(kind == "slave" and port == master.port)
 
 
 @contextmanager

@@ -225,6 +225,9 @@ class Pod:
     def ready(self) -> bool:
         return self.get("/readyz")[0] == 200
 
+    def may_be_promoted(self) -> bool:
+        return self.metrics().get("slipway_redis_promotable") == 1
+
     def role(self) -> str:
         """master, slave, or "" if no Redis answers."""
         try:
@@ -303,7 +306,7 @@ class RedisSet:
         return [each for each in self.data if each.role() == "master"]
 
     def settled(self, *, within: float = 60, master: str = "", pods: Sequence[Pod] | None = None) -> Pod:
-        """Wait until all (or these) are ready and one is the master of all; return that one."""
+        """Wait until all (or these) are ready, one is the master and the others may take its place; return it."""
         pods = self.pods if pods is None else pods
 
         def look() -> Pod | None:
@@ -312,6 +315,10 @@ class RedisSet:
             masters, name = self.masters(), self.named()
             assert [each.name for each in masters] == [name], f"{[each.name for each in masters]}, named {name!r}"
             assert not master or name == master, f"{name} is master"
+            barred = [
+                each.name for each in pods if each.kind == "data" and each.name != name and not each.may_be_promoted()
+            ]
+            assert not barred, f"may not be promoted: {barred}"
             return masters[0]
 
         found = eventually(look, within=within, what="the set has settled", every=0.1)

@@ -8,7 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from slipway_redis.decide import decide, deposed_by, may_be_promoted, may_write, named, recorded, rival, vote
+from slipway_redis.decide import (
+    decide,
+    deposed_by,
+    may_ask_for_another,
+    may_be_promoted,
+    may_write,
+    named,
+    recorded,
+    rival,
+    vote,
+)
 from slipway_redis.model import (
     Blocked,
     Cluster,
@@ -251,12 +261,18 @@ def test_vote(row: str) -> None:
 
 
 ANEW = replace(master(3, 1), live=Live(role=M, replid="new", replid2="0"))
-UP, DOWN = Live(role=R, master="b", link_up=True, replid="r"), Live(role=R, master="b", replid="r")
+UP, DOWN = Live(role=R, master="b", link_up=True, replid="r", offset=100), Live(role=R, master="b", replid="r")
 PROMOTABLE: dict[str, tuple[Evidence, Live, bool, bool]] = {
     # evidence, live, before, now
     "in sync": (evidence({"a": copy(), "b": master()}, say("b")), UP, False, True),
     "in sync, but the Sentinels still find the master down": (
         evidence({"a": copy(), "b": master()}, say("b", down=True)),
+        UP,
+        False,
+        False,
+    ),
+    "in sync, but not yet with all that the master has had": (
+        evidence({"a": copy(), "b": master(offset=101)}, say("b")),
         UP,
         False,
         False,
@@ -350,6 +366,22 @@ def test_may_be_promoted(row: str) -> None:
 
 
 LEADS = Live(role=M, replid="r", offset=150)
+ASKED: dict[str, tuple[dict[str, Voice], bool]] = {
+    "all find it down": (say(down=True), True),
+    "two find it down": (say(of="xy", down=True) | say(of="z"), True),
+    "one finds it down": (say(of="x", down=True) | say(of="yz"), False),
+    "none does yet": (say(), False),
+    "none answers": ({}, False),
+    "it is being replaced": (say(down=True) | say(of="z", down=True, switching=True), False),
+}
+
+
+@pytest.mark.parametrize("row", ASKED)
+def test_may_ask_for_another(row: str) -> None:
+    voices, expected = ASKED[row]
+    assert may_ask_for_another(evidence({"a": EMPTY, "b": replica("a")}, voices)) is expected
+
+
 DEPOSED: dict[str, tuple[Evidence, Live, str]] = {
     "by a later epoch": (evidence({"a": copy(3, 0, M)}, say("b", 4)), LEADS, "b"),
     "not by the same epoch": (evidence({"a": copy(3, 0, M)}, say("b", 3)), LEADS, ""),
@@ -424,7 +456,7 @@ RECORDED: dict[str, tuple[Evidence, Live, tuple[int, int, Role, int] | None]] = 
         LEADS,
         (3, 2, M, 150),
     ),
-    "a replica of the named master": (evidence({"a": BEFORE, "b": master(3, 2)}, say("b")), UP, (3, 2, R, 0)),
+    "a replica of the named master": (evidence({"a": BEFORE, "b": master(3, 2)}, say("b")), UP, (3, 2, R, 100)),
     "a replica of the named master, of which it is not known": (
         evidence({"a": BEFORE}, say("b")),
         replace(UP, replid="new"),
@@ -442,8 +474,8 @@ RECORDED: dict[str, tuple[Evidence, Live, tuple[int, int, Role, int] | None]] = 
     ),
     "a replica of a master that is not named": (
         evidence({"a": BEFORE, "b": master(3, 2)}, say("c", 4)),
-        replace(UP, replid="r"),
-        (3, 1, R, 0),
+        replace(UP, offset=120),
+        (3, 1, R, 120),
     ),
     "an empty copy that has not begun to sync": (evidence({"a": EMPTY, "b": master()}, say("b")), DOWN, None),
 }

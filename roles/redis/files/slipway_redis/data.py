@@ -11,7 +11,17 @@ import redis
 
 from . import files
 from .child import Child
-from .decide import decide, deposed_by, may_be_promoted, may_write, named, recorded, rival, vote
+from .decide import (
+    decide,
+    deposed_by,
+    may_ask_for_another,
+    may_be_promoted,
+    may_write,
+    named,
+    recorded,
+    rival,
+    vote,
+)
 from .handover import HandoverError, hand_over
 from .links import Links, live_of
 from .master_service import Target
@@ -125,18 +135,18 @@ class DataNode:
         """Look until it is decided how to start; None if it is not to start any more."""
         self._began = time.monotonic()
         while not self._stopping:
-            decision = self._decide()
+            evidence = self._look()
+            decision = self._decide(evidence)
             self._tell(decision)
             if isinstance(decision, Follow | Lead):
                 return decision
             self._copy = replace(self._copy, phase=Phase.YIELDING if isinstance(decision, Yield) else Phase.DECIDING)
-            if isinstance(decision, Yield):
+            if isinstance(decision, Yield) and may_ask_for_another(evidence):
                 self._ask_for_another()
             self._pause(_TICK)
         return None
 
-    def _decide(self) -> Decision:
-        evidence = self._look()
+    def _decide(self, evidence: Evidence) -> Decision:
         self._copy = replace(self._copy, vote=vote(evidence))
         if self._settings.start == "first":
             first = evidence.cluster.data[0].name
@@ -146,11 +156,12 @@ class DataNode:
     def _look(self) -> Evidence:
         """Ask everybody."""
         settings, cluster = self._settings, self._settings.cluster()
+        copies, voices = self._links.everybody(cluster, self._me)
         evidence = Evidence(
             me=self._me,
             cluster=cluster,
-            copies={**self._links.copies(cluster, self._me), self._me: self._copy},
-            voices=self._links.voices(cluster),
+            copies={**copies, self._me: self._copy},
+            voices=voices,
             waited=time.monotonic() - self._began,
             cold_start_wait=settings.cold_start_wait,
             bootstrap=settings.bootstrap,

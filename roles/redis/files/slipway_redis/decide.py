@@ -64,6 +64,16 @@ def may_be_promoted(evidence: Evidence, live: Live, was: bool) -> bool:
     return was or evidence.force == evidence.me or _stands_in(evidence, master.master)
 
 
+def may_ask_for_another(evidence: Evidence) -> bool:
+    """Return whether the Sentinels may be asked to replace this master, which does not run.
+
+    They choose by the offsets that each replica told them up to a second ago, so that before they find the master down
+    they may promote one that lacks what another has acknowledged.
+    """
+    down = sum(each.down for each in evidence.voices.values())
+    return down >= evidence.cluster.majority and not any(each.switching for each in evidence.voices.values())
+
+
 def deposed_by(evidence: Evidence, live: Live) -> str:
     """Return the node that this running master has to follow from now on, "" if none."""
     master = named(evidence)
@@ -284,11 +294,15 @@ def _stands_in(evidence: Evidence, master: str) -> bool:
 
 
 def _in_sync(evidence: Evidence, live: Live) -> bool:
-    """Whether this replica is known to have what the master that it follows has now."""
+    """Whether this replica has all that the master which it follows had when it last noted its offset.
+
+    A master that has begun anew and takes no writes yet has noted none.
+    """
     own, its = evidence.own.state, evidence.copies.get(live.master)
     if own is None or its is None or its.state is None or its.live is None:
         return False
-    return own.lineage == its.state.lineage and live.replid == its.live.replid
+    of_one_history = own.lineage == its.state.lineage and live.replid == its.live.replid
+    return of_one_history and (its.state.replid != live.replid or live.offset >= its.state.offset)
 
 
 def _lineage(evidence: Evidence, live: Live, master: Named | None) -> tuple[int, int] | None:

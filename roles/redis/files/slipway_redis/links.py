@@ -54,10 +54,15 @@ class Links:
         """Return a client of the Redis or Sentinel that is this pod's."""
         return self.to(Node(name=node.name, ip=self._settings.address, port=node.port))
 
-    def copies(self, cluster: Cluster, me: str) -> dict[str, Copy]:
-        """Ask all other data nodes' agents what they have; those that do not answer are left out."""
+    def everybody(self, cluster: Cluster, me: str) -> tuple[dict[str, Copy], dict[str, Voice]]:
+        """Ask all other data nodes' agents what they have, and all Sentinels who is master; see voices().
+
+        All at once: to give up those on a node that is gone takes a second.
+        """
         others = [each for each in cluster.data if each.name != me]
-        return _known(dict(zip((each.name for each in others), self._pool.map(self._copy, others), strict=True)))
+        copies = self._pool.map(self._copy, others)
+        voices = self.voices(cluster)
+        return _known(dict(zip((each.name for each in others), copies, strict=True))), voices
 
     def voices(self, cluster: Cluster) -> dict[str, Voice]:
         """Ask all Sentinels who is master; those that do not answer are left out."""
@@ -71,6 +76,8 @@ class Links:
                 both.sentinel_get_master_addr_by_name(cluster.master_name)
                 both.sentinel_master(cluster.master_name)
                 address, state = both.execute()
+        except redis.TimeoutError:  # then its agent would not answer either
+            return None
         except (redis.RedisError, OSError):
             answer = self._ask(node)
             return Voice() if answer and answer.get("blank") else None

@@ -119,9 +119,9 @@ class Sentinel:
         log.info("Remembers nothing: waits for a master")
         while not self._stopping:
             cluster = self._settings.cluster()
-            voices = self._links.voices(cluster)
+            copies, voices = self._links.everybody(cluster, self._settings.pod)
             voices.pop(self._settings.pod, None)
-            if found := learn(cluster, self._links.copies(cluster, self._settings.pod), voices):
+            if found := learn(cluster, copies, voices):
                 log.info("Learnt who is master", extra={"master": found[0], "epoch": found[1]})
                 return files.begun(cluster.named(found[0]), cluster, found[1])
             self._pause(_TICK)
