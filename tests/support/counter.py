@@ -212,11 +212,8 @@ class Redis:
         """
         eventually(lambda: self.named_by_most() not in ("", before.name), within=30, what="another master", every=0.02)
         after = self.master
-        for each in self.nodes:
-            if each not in (before, after):
-                eventually(
-                    lambda each=each: self._follows(each, after), within=30, what=f"{each.name} follows", every=0.02
-                )
+        others = [each for each in self.nodes if each not in (before, after)]
+        eventually(lambda: all(self._follows(each, after) for each in others), within=30, what="all follow", every=0.02)
         return after
 
     @staticmethod
