@@ -126,7 +126,7 @@ ROW = {
     "flags": "slave",
     "slave-priority": "1",
     "master-link-status": "ok",
-    "info-refresh": "600",
+    "info-refresh": "500",
 }
 PROMOTABLE: dict[str, tuple[dict[str, Any], bool, bool]] = {
     "yes": ({}, True, True),

@@ -30,8 +30,9 @@ _KNOWN_WITHIN = 5.0  # seconds after a promotion within which the Sentinels agre
 _ATTACHED_WITHIN = 5.0  # seconds that the new master gets to have its other replicas
 _LOOK = 0.02
 # A Sentinel notices a promotion by INFO, which it sends a second after the last one: so one is asked whose last is
-# 0.55 to 0.7 s old, which is late enough for the promotion to come before the next one, and early enough to be short.
-_INFO_AGE = range(550, 700)  # milliseconds
+# 0.4 to 0.6 s old: late enough to be short, and early enough for the promotion, which takes it three of its tenths of a
+# second, to come before the next one also on a busy node; else clients wait for yet another second.
+_INFO_AGE = range(400, 600)  # milliseconds
 
 
 class HandoverError(Exception):
