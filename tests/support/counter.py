@@ -173,6 +173,7 @@ class Redis:
         for stray in self.replicas:
             if stray.ask("ROLE")[0] == "master":
                 stray.ask("REPLICAOF", "127.0.0.1", self.master.port)
+                stray.ask("CONFIG", "REWRITE")
 
     def named_by_most(self) -> str:
         """The name of the node that more than half of the Sentinels name, or nothing."""

@@ -10,6 +10,7 @@ const GIVE_UP = 60000; // ms after which a click is no longer sent again
 
 const $ = (id) => document.getElementById(id);
 const known = { order: 0, shown: 0, waiting: 0, silence: EVERY };
+const unanswered = new Set(); // the clicks, and the question for the count, whose last try got no answer
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 function set(node, text) {
@@ -25,7 +26,10 @@ function show(order, count) {
   document.title = `${count} · counter`;
 }
 
-function say(live) {
+function say(what, answered) {
+  if (answered) unanswered.delete(what);
+  else unanswered.add(what);
+  const live = unanswered.size === 0;
   $("live").dataset.state = live ? "live" : "away";
   set($("live-text"), live ? "Live" : "No answer: trying again");
 }
@@ -34,12 +38,12 @@ function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function ask(url, options) {
+async function ask(what, url, options) {
   const order = (known.order += 1);
   const answer = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(15000), ...options });
   const value = await answer.json();
   if (!answer.ok) throw new Error(value.error);
-  say(true);
+  say(what, true);
   show(order, value.count);
   return value.count;
 }
@@ -47,11 +51,12 @@ async function ask(url, options) {
 async function send(key) {
   for (const until = Date.now() + GIVE_UP; ;) {
     try {
-      return await ask("/", { method: "POST", headers: { "Idempotency-Key": key, Accept: "application/json" } });
+      return await ask(key, "/", { method: "POST", headers: { "Idempotency-Key": key, Accept: "application/json" } });
     } catch (error) {
-      say(false);
+      const over = Date.now() >= until;
+      say(key, over); // one that is given up is no longer asked for
+      if (over) throw error;
       set($("note"), "Not known to be stored yet: sending it again, which cannot count it twice.");
-      if (Date.now() >= until) throw error;
     }
     await pause(AGAIN);
   }
@@ -72,10 +77,10 @@ async function add(event) {
 
 async function keepAsking() {
   try {
-    await ask("/count");
+    await ask("count", "/count");
     known.silence = EVERY;
   } catch {
-    say(false);
+    say("count", false);
     known.silence = Math.min(2 * known.silence, SLOWEST);
   }
   setTimeout(whenSeen, known.silence);
