@@ -9,6 +9,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from tests.support.redis_set import RedisSet, Writers
 from tests.support.waiting import eventually
@@ -222,6 +223,25 @@ def test_a_master_that_was_stopped_steps_down_as_soon_as_it_goes_on(three: Redis
         eventually(lambda: old.role() == "slave", within=4, what="it has stepped down", every=0.05)
         three.settled(master=new.name)
     assert not writers.lost(new)
+
+
+def test_a_master_that_was_alone_takes_writes_when_the_sentinels_name_it_again(three: RedisSet) -> None:
+    """Not as soon as a replica is back: for all that it knows there is another master, as after a partition."""
+    old, replica, other = three.data
+    life = old.state()["state"]["life"]
+    three.kill([other, *three.sentinels])
+    os.kill(replica.child, signal.SIGSTOP)
+    eventually(lambda: "Takes no writes" in old.log, within=10, what="it takes no writes", every=0.05)
+    os.kill(replica.child, signal.SIGCONT)
+    eventually(lambda: int(old.to().info()["min_slaves_good_slaves"]) == 1, within=5, what="a replica", every=0.02)
+    with old.to("app") as connection, pytest.raises(redis.ResponseError, match="NOREPLICAS"):
+        connection.incr("counter")
+    assert not old.ready()
+    three.start([other, *three.sentinels])
+    three.settled(master=old.name)
+    with old.to("app") as connection:
+        connection.incr("counter")
+    assert old.state()["state"]["life"] == life  # its offsets have gone on
 
 
 def test_a_start_by_the_first_pod_loses_what_a_safe_one_keeps(three: RedisSet) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from slipway_redis.decide import (
+    cut_off,
     decide,
     deposed_by,
     may_ask_for_another,
@@ -421,6 +422,26 @@ WRITES: dict[str, tuple[dict[str, Voice], Live, bool]] = {
 def test_may_write(row: str) -> None:
     voices, live, expected = WRITES[row]
     assert may_write(evidence({"a": copy(3, 0, M)}, voices), live, up=1.0) is expected
+
+
+ATTENDED = replace(LEADS, replicas=1)
+CUT_OFF: dict[str, tuple[dict[str, Voice], Live, bool]] = {
+    "alone with one Sentinel": (say(of="x"), LEADS, True),
+    "alone with nobody": ({}, LEADS, True),
+    "alone, and most name another": (say("b", 4), LEADS, True),
+    "alone with Sentinels that remember nothing": (BLANK, LEADS, True),
+    "alone with two Sentinels": (say(of="xy"), LEADS, False),
+    "with a replica, and no Sentinel": ({}, ATTENDED, False),
+    "with a replica, and one Sentinel": (say(of="x"), ATTENDED, False),
+    "a replica": ({}, UP, False),
+}
+
+
+@pytest.mark.parametrize("row", CUT_OFF)
+def test_cut_off(row: str) -> None:
+    voices, live, expected = CUT_OFF[row]
+    assert cut_off(evidence({"a": copy(3, 0, M)}, voices), live, needed=1) is expected
+    assert not cut_off(evidence({"a": copy(3, 0, M)}, voices), live, needed=0)
 
 
 RISING = replace(copy(3, 0, R), live=Live(role=M), phase=Phase.RUNNING)

@@ -12,6 +12,7 @@ import redis
 from . import files
 from .child import Child
 from .decide import (
+    cut_off,
     decide,
     deposed_by,
     may_ask_for_another,
@@ -62,7 +63,9 @@ class DataNode:
         self._seen = 0.0  # when ``_copy.live`` was
         self._began = time.monotonic()
         self._promotable = False
-        self._held = False  # it takes no writes yet
+        self._attended = False  # as master it has had the replicas that it needs, or was named
+        self._held = False  # it takes no writes, as master
+        self._begins = False  # it is held since its start, and has not begun anew before it takes writes
         self._answered = 0.0  # since when, by time.monotonic()
         self._named = False
         self._said: tuple[str, str] = ("", "")
@@ -206,8 +209,8 @@ class DataNode:
         if isinstance(decision, Lead) and not held:
             self._note(_begun(self._copy.state, decision.epoch, at=time.time()))
         files.write(path, files.redis_conf(self._settings, cluster.named(self._me), master, held=held))
-        self._promotable, self._answered = False, 0.0
-        self._held = held
+        self._promotable, self._attended, self._answered = False, False, 0.0
+        self._held = self._begins = held
         self._secrets.started()
         self._child = Child(["redis-server", str(path)])
         self._copy = replace(self._copy, phase=Phase.RUNNING, live=None)
@@ -245,6 +248,7 @@ class DataNode:
         self._copy = replace(self._copy, vote=vote(evidence))
         self._answered = self._answered or time.monotonic()
         self._depose(own, evidence, live)
+        self._hold(own, evidence, live)
         self._release(own, evidence, live)
         evidence = self._with_own(evidence)
         state = recorded(evidence, live, at=time.time())
@@ -277,15 +281,24 @@ class DataNode:
         self._metrics.deposed.inc()
         log.warning("Stepped down", extra={"master": new})
 
+    def _hold(self, own: redis.Redis, evidence: Evidence, live: Live) -> None:
+        """Have a master that is left alone take no writes until it is known who is master."""
+        alone = cut_off(evidence, live, needed=files.min_replicas(self._settings))
+        if alone and self._attended and not self._held:
+            own.config_set("min-replicas-to-write", files.NEVER_SO_MANY)
+            self._held = True
+            log.warning("Takes no writes: hears neither its replicas nor most Sentinels")
+        self._attended = live.role is Role.MASTER and (self._attended or not alone)
+
     def _release(self, own: redis.Redis, evidence: Evidence, live: Live) -> None:
-        """Let a master that has just started take writes, once no failover can be under way."""
+        """Let a master that has just started, or was alone, take writes, once no failover can be under way."""
         if self._held and may_write(evidence, live, up=time.monotonic() - self._answered):
             master = named(evidence)
-            if live.role is Role.MASTER and master:
+            if live.role is Role.MASTER and master and self._begins:
                 begun = _begun(self._copy.state, master.epoch, at=time.time())
                 self._note(replace(begun, replid=live.replid, offset=live.offset, dbsize=live.dbsize))
             own.config_set("min-replicas-to-write", files.min_replicas(self._settings))
-            self._held = False
+            self._held = self._begins = False
             log.info("Takes writes")
 
     def _allow(self, own: redis.Redis, live: Live, evidence: Evidence, *, now: bool) -> None:

@@ -84,7 +84,7 @@ def deposed_by(evidence: Evidence, live: Live) -> str:
 
 
 def may_write(evidence: Evidence, live: Live, *, up: float) -> bool:
-    """Return whether a Redis that the Sentinels want as master takes writes, now that it has begun.
+    """Return whether a Redis that the Sentinels want as master takes writes, now that it has begun or is heard again.
 
     Not before so many of them have heard of it since that the others are too few for a failover: what is acknowledged
     during one would be lost, also if a replica has acknowledged it, for that may have followed either master.
@@ -98,6 +98,16 @@ def may_write(evidence: Evidence, live: Live, *, up: float) -> bool:
         return False
     sure = sum(each.master == evidence.me and not each.down and each.heard < up for each in evidence.voices.values())
     return len(evidence.cluster.sentinels) - sure < evidence.cluster.quorum
+
+
+def cut_off(evidence: Evidence, live: Live, *, needed: int) -> bool:
+    """Return whether this master hears neither the replicas that a write needs nor a majority that names it.
+
+    It refuses writes as it is. It is not to take them again as soon as a replica is back, but when it is known who is
+    master: what is acknowledged meanwhile would be lost where there is another.
+    """
+    names_me = sum(each.master == evidence.me for each in evidence.voices.values())
+    return live.role is Role.MASTER and live.replicas < needed and names_me < evidence.cluster.majority
 
 
 def rival(evidence: Evidence, live: Live) -> str:

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 # What a Sentinel has written of the others, and goes on with.
 _REMEMBERED = ("known-replica", "known-slave", "known-sentinel", "config-epoch", "leader-epoch", "current-epoch")
-_NEVER_SO_MANY = 1_000_000
+NEVER_SO_MANY = 1_000_000  # replicas that a master needs for a write while it is to take none
 CANDIDATE = 100  # replica-priority of one that may be promoted; 0 for one that may not
 
 
@@ -86,7 +86,7 @@ def redis_conf(settings: Settings, node: Node, master: Node | None, *, held: boo
         "replica-priority 0",
     ]
     if held:
-        lines.append(f"min-replicas-to-write {_NEVER_SO_MANY}")
+        lines.append(f"min-replicas-to-write {NEVER_SO_MANY}")
     if master:
         lines.append(f"replicaof {master.ip} {master.port}")
     return "\n".join((*lines, ""))

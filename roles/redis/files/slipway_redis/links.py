@@ -158,7 +158,7 @@ def live_of(info: Mapping[str, t.Any], cluster: Cluster) -> Live:
         replid2=str(info.get("master_replid2", "")),
         offset=int(offset),
         dbsize=sum(int(each["keys"]) for name, each in info.items() if name[:2] == "db" and isinstance(each, dict)),
-        replicas=len(online(info)),
+        replicas=int(info.get("min_slaves_good_slaves", len(online(info)))),
         promotable=bool(info.get("slave_priority")),
     )
 
