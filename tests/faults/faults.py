@@ -118,8 +118,7 @@ def rotated(scene: Scene) -> None:
     """Give Redis another password."""
     scene.note("password rotated")
     kubernetes = scene.site.kubernetes
-    variables = {"vm_set": kubernetes.vm_set, "redis_enabled": True, "counter_enabled": True}
-    succeed(playbook("rotate_redis_password", variables, timeout=600))
+    succeed(playbook("rotate_redis_password", {"vm_set": kubernetes.vm_set}, timeout=600))
 
 
 # -- crashes ---------------------------------------------------------------------------------------------------------

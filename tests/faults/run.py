@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 from tests.faults import checker, pods, writer
 from tests.faults.faults import AGAIN, Fault
 from tests.faults.history import History, acked, parsed
+from tests.faults.redis_site import DATA, SENTINEL
 from tests.faults.report import SAFE, Evidence, Report, reported, wrong
 from tests.faults.writer import Plan, UnsureError
+from tests.support.paths import CHECKOUT
 from tests.support.processes import beside
 from tests.support.waiting import eventually
 
@@ -31,6 +33,7 @@ BEFORE = 0.2  # the part of the writes that is acknowledged before the fault
 STEADY = 2.0  # seconds of writes after everything
 ENOUGH = 300.0  # seconds in which all writes must be acknowledged
 PROGRAM = Path(writer.__file__)
+KEPT = CHECKOUT / "build" / "faults"
 
 
 # -- the writers -----------------------------------------------------------------------------------------------------
@@ -227,8 +230,20 @@ def run(site: Site, name: str, fault: Fault, *, acks: int) -> Report:
         evidence = Evidence(history, stored, first, last, replayed, stage.notes, site.last_start(), whole)
         found = reported(name, evidence, site.master_name)
         problems = wrong(found, fault, site.lag)
-    assert not problems, f"{'; '.join(problems)}: {found.text()}"
+    assert not problems, f"{'; '.join(problems)}: {found.text()}; all that was said is in {_kept(site, name, evidence)}"
     return found
+
+
+def _kept(site: Site, name: str, evidence: Evidence) -> Path:
+    """What the writers have recorded, and what all pods of Redis have said, for whoever looks for the cause."""
+    home = KEPT / time.strftime(f"{name}-%Y%m%d-%H%M%S")
+    home.mkdir(parents=True)
+    recorded = {**vars(evidence.history), "notes": evidence.notes}
+    (home / "history.json").write_text(json.dumps(recorded))
+    for pod in site.pods(DATA, SENTINEL):
+        its = pod["metadata"]["name"]
+        (home / f"{its}.log").write_text(site.kubectl("logs", its, "--all-containers"))
+    return home
 
 
 def _count(site: Site) -> int:

@@ -36,6 +36,9 @@ DEFAULT_CLASS = (
 )
 AVAILABLE = '{.status.conditions[?(@.type=="Available")].status}'
 ENFORCED = r"{.metadata.labels.pod-security\.kubernetes\.io/enforce}"
+BALANCED = "{.status.loadBalancer.ingress[0].ip}"
+ADDRESS = r"\d+(\.\d+){3}"
+AS_REDIS = "--as=system:serviceaccount:redis:redis"
 AS_WORKER = "--as=system:serviceaccount:slipway:worker"
 
 ROWS = (
@@ -62,6 +65,11 @@ ROWS = (
         "-n slipway get networkpolicies --output=jsonpath={.items[*].metadata.name}",
         "driver nginx-pool object-store publisher slipway-default-deny worker",
     ),
+    Row(
+        "network_policies",
+        "-n redis get networkpolicies --output=jsonpath={.items[*].metadata.name}",
+        "counter redis redis-backup redis-restore redis-sentinel slipway-default-deny",
+    ),
     Row("addons", f"get storageclass --output=jsonpath='{DEFAULT_CLASS}'", "local-path"),
     Row("addons", f"-n metallb-system get deployment controller {READY}", ALL),
     Row("addons", f"-n metallb-system get daemonset speaker {ON_EVERY_NODE}", ALL),
@@ -73,8 +81,15 @@ ROWS = (
     Row("object_store", f"-n slipway get deployment object-store-0 {READY}", ALL),
     Row("publisher", f"-n slipway get deployment publisher {READY}", ALL),
     Row("nginx_pool", f"-n slipway get deployment nginx-pool {READY}", ALL),
-    Row("counter", "-n redis get deployment counter --ignore-not-found --output=name", ""),
-    Row("redis", "-n redis get statefulset redis --ignore-not-found --output=name", ""),
+    Row("redis", f"get namespace redis --output=jsonpath='{{.status.phase}} {ENFORCED}'", "Active restricted"),
+    Row("redis", f"-n redis get statefulset redis {READY}", ALL),
+    Row("redis", f"-n redis get statefulset redis-sentinel {READY}", ALL),
+    Row("redis", "-n redis get persistentvolumeclaims --output=jsonpath={.items[*].status.phase}", r"Bound( Bound){5}"),
+    Row("redis", "-n redis get endpointslice redis-master --output=jsonpath={.endpoints[*].addresses[0]}", ADDRESS),
+    Row("redis", "-n redis get configmap redis-bootstrap --ignore-not-found --output=name", ""),
+    Row("redis", f"-n redis auth can-i patch endpointslices.discovery.k8s.io/redis-master {AS_REDIS}", "yes"),
+    Row("counter", f"-n redis get deployment counter {READY}", ALL),
+    Row("counter", f"-n redis get service counter --output=jsonpath={BALANCED}", ADDRESS),
     Row("labels", "get nodes --selector=slipway.dev/clusters!=allowed --output=name", ""),
 )
 

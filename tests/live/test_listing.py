@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults.redis_site import Site as RedisSite
 from tests.support.calm import calm
 from tests.support.listing_live import (
     PUBLISHER,
@@ -37,6 +38,7 @@ def site(kubernetes: Kubernetes) -> Site:
     site = Site(kubernetes)
     for deployment in (*site.stores(), PUBLISHER):
         site.available(deployment, within=90)
+    RedisSite(kubernetes).settled()  # else its budget forbids to drain a node
     return site
 
 

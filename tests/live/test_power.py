@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults.redis_site import Site
 from tests.support.probes import Probes
 from tests.support.waiting import eventually
 
@@ -48,6 +49,7 @@ def test_power_off_and_on(kubernetes: Kubernetes, probes: Probes, first: int, la
         lambda: not unheard(before, kubernetes.restarts(), victims), within=90, what="every kubelet tells of its pods"
     )
     kubernetes.settle()
+    Site(kubernetes).settled()
     assert crashes(before, kubernetes.restarts(), victims) == []
 
 

@@ -156,15 +156,15 @@ def test_replicas() -> None:
 
 
 DEMANDS = [
-    ({"redis_enabled": True}, []),
-    ({}, ["counter counts in the Redis of the role redis"]),
-    ({"redis_enabled": True, "counter_replicas": 0}, ["give 1, or better 2"]),
-    ({"redis_enabled": True, "redis_replicas": 1}, []),
-    ({"redis_enabled": True, "redis_replicas": 1, "counter_wait_replicas": 1}, ["nothing would ever be counted"]),
-    ({"redis_enabled": True, "counter_wait_replicas": 2}, []),
-    ({"redis_enabled": True, **OTHER}, []),
-    ({"redis_enabled": True, **OTHER, "redis_user": "app"}, ["give redis_user default"]),
-    ({"redis_enabled": True, **OTHER, "redis_user": "app", "counter_username_variable": "USER"}, []),
+    ({}, []),
+    ({"redis_enabled": False}, ["counter counts in the Redis of the role redis"]),
+    ({"counter_replicas": 0}, ["give 1, or better 2"]),
+    ({"redis_replicas": 1}, []),
+    ({"redis_replicas": 1, "counter_wait_replicas": 1}, ["nothing would ever be counted"]),
+    ({"counter_wait_replicas": 2}, []),
+    (OTHER, []),
+    ({**OTHER, "redis_user": "app"}, ["give redis_user default"]),
+    ({**OTHER, "redis_user": "app", "counter_username_variable": "USER"}, []),
 ]
 
 

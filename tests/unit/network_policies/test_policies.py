@@ -139,7 +139,7 @@ def test_components_find_each_other_in_namespaces_of_their_own() -> None:
     assert allowed(applied, PUBLISHER, ("stores", "object-store"), 7070)
     assert not allowed(applied, POOL, ("stores", "object-store"), 7070)
     denied = {each["metadata"]["namespace"] for each in applied if each["metadata"]["name"] == "slipway-default-deny"}
-    assert denied == {"team-worker", "stores", "slipway", "pool"}
+    assert denied == {"team-worker", "stores", "slipway", "pool", "redis"}
 
 
 def test_namespaces_are_chosen_by_labels() -> None:
