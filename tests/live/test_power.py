@@ -45,9 +45,13 @@ def test_power_off_and_on(kubernetes: Kubernetes, probes: Probes, first: int, la
     kubernetes.machines(*victims, vm_state="started")
     eventually(lambda: probes.answer(*victims, since=power_on), within=2 * bound, what="pods answer")
     assert time.time() - power_on <= bound
-    eventually(
-        lambda: not unheard(before, kubernetes.restarts(), victims), within=90, what="every kubelet tells of its pods"
-    )
+
+    def heard() -> bool:
+        late = unheard(before, kubernetes.restarts(), victims)
+        assert not late, f"nothing new of {', '.join(late)}"
+        return True
+
+    eventually(heard, within=90, what="every kubelet tells of its pods")
     kubernetes.settle()
     Site(kubernetes).settled()
     assert crashes(before, kubernetes.restarts(), victims) == []

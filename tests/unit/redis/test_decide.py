@@ -366,7 +366,6 @@ def test_may_be_promoted(row: str) -> None:
     assert may_be_promoted(given, live, before) is now
 
 
-LEADS = Live(role=M, replid="r", offset=150)
 ASKED: dict[str, tuple[dict[str, Voice], bool]] = {
     "all find it down": (say(down=True), True),
     "two find it down": (say(of="xy", down=True) | say(of="z"), True),
@@ -383,6 +382,7 @@ def test_may_ask_for_another(row: str) -> None:
     assert may_ask_for_another(evidence({"a": EMPTY, "b": replica("a")}, voices)) is expected
 
 
+LEADS = Live(role=M, replid="r", offset=150)
 DEPOSED: dict[str, tuple[Evidence, Live, str]] = {
     "by a later epoch": (evidence({"a": copy(3, 0, M)}, say("b", 4)), LEADS, "b"),
     "not by the same epoch": (evidence({"a": copy(3, 0, M)}, say("b", 3)), LEADS, ""),
