@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -100,25 +101,39 @@ def replica(offset: int, *, up: bool = True, promotable: bool = True) -> Live:
     return Live(role=Role.REPLICA, master="a", link_up=up, promotable=promotable, offset=offset)
 
 
-CHOICES: dict[str, tuple[dict[str, Live | None], str, str]] = {
-    "the one with the most": ({"b": replica(1), "c": replica(2)}, "", "c"),
-    "of equals the last": ({"b": replica(1), "c": replica(1)}, "", "c"),
-    "the wanted one": ({"b": replica(1), "c": replica(2)}, "b", "b"),
-    "not one that is not in sync": ({"b": replica(1), "c": replica(2, up=False)}, "", "b"),
-    "not one that does not answer": ({"b": replica(1), "c": None}, "", "b"),
-    "none": ({"b": None, "c": replica(1, promotable=False)}, "", "no replica is in sync, and known to be"),
-    "not the wanted one": ({"b": replica(1), "c": None}, "c", "c is no replica that is in sync, and known to be"),
+NONE = "no replica is in sync, and known to be"
+CHOICES: dict[str, tuple[dict[str, Live | None], str, str, str]] = {  # heard: a letter for each Sentinel
+    "the one with the most": ({"b": replica(1), "c": replica(2)}, "bbbccc", "", "c"),
+    "of equals the last": ({"b": replica(1), "c": replica(1)}, "bbbccc", "", "c"),
+    "the one that more Sentinels reach": ({"b": replica(1), "c": replica(2)}, "bbbcc", "", "b"),
+    "the only one that a Sentinel reaches": ({"b": replica(1), "c": replica(2)}, "b", "", "b"),
+    "the wanted one": ({"b": replica(1), "c": replica(2)}, "bccc", "b", "b"),
+    "not one that is not in sync": ({"b": replica(1), "c": replica(2, up=False)}, "bccc", "", "b"),
+    "not one that does not answer": ({"b": replica(1), "c": None}, "bccc", "", "b"),
+    "none": ({"b": None, "c": replica(1, promotable=False)}, "bbcc", "", NONE),
+    "none that a Sentinel reaches": (
+        {"b": replica(1), "c": replica(2)},
+        "",
+        "",
+        "no replica is in sync, and known to be",
+    ),
+    "not the wanted one": (
+        {"b": replica(1), "c": None},
+        "bbcc",
+        "c",
+        "c is no replica that is in sync, and known to be",
+    ),
 }
 
 
 @pytest.mark.parametrize("row", CHOICES)
 def test_choose(row: str) -> None:
-    lives, to, expected = CHOICES[row]
+    lives, heard, to, expected = CHOICES[row]
     if len(expected) == 1:
-        assert choose(lives, wanted=to) == expected
+        assert choose(lives, Counter(heard), wanted=to) == expected
         return
     with pytest.raises(HandoverError, match=expected):
-        choose(lives, wanted=to)
+        choose(lives, Counter(heard), wanted=to)
 
 
 ROW = {
@@ -136,6 +151,7 @@ PROMOTABLE: dict[str, tuple[dict[str, Any], bool, bool]] = {
     "down": ({"flags": "slave,s_down"}, False, False),
     "away": ({"flags": "slave,disconnected"}, False, False),
     "not yet preferred": ({"slave-priority": "100"}, False, False),
+    "no candidate": ({"slave-priority": "0"}, False, False),
     "not in sync": ({"master-link-status": "err"}, False, False),
     "another": ({"ip": "10.0.0.2"}, False, False),
 }

@@ -23,6 +23,9 @@ if t.TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Row = t.Mapping[str, t.Any]
+"""What a Sentinel says of a replica: SENTINEL REPLICAS."""
+
 _PREFERRED = 1  # replica-priority of the one that is to be promoted: the Sentinels take the lowest
 _CHOSEN_WITHIN = 5.0  # seconds for a replica that has only just come
 _EQUAL_WITHIN = 5.0  # seconds that clients wait at most for a replica to have all
@@ -47,29 +50,35 @@ class Handover:
     paused: float
 
 
-def choose(lives: t.Mapping[str, Live | None], *, wanted: str = "") -> str:
+def choose(lives: t.Mapping[str, Live | None], heard: Counter[str], *, wanted: str = "") -> str:
     """Return the replica to promote, of those in sync with the master: the wanted one, else that with the most.
 
+    :param heard: how many Sentinels find each of them sound. One that has just restarted may be new to all of them.
     :raises HandoverError: if there is none.
     """
-    ready = {name: live for name, live in lives.items() if live and live.link_up and live.promotable}
+    ready = {name: live for name, live in lives.items() if live and live.link_up and live.promotable and heard[name]}
     if wanted and wanted not in ready:
         raise HandoverError(f"{wanted} is no replica that is in sync, and known to be")
     if not ready:
         raise HandoverError("no replica is in sync, and known to be")
-    return wanted or max(ready, key=lambda name: (ready[name].offset, name))
+    return wanted or max(ready, key=lambda name: (heard[name], ready[name].offset, name))
 
 
-def promotable(rows: t.Iterable[t.Mapping[str, t.Any]], target: Node, *, timely: bool) -> bool:
+def sound(row: Row) -> bool:
+    """Return whether a Sentinel that lists a replica so could promote it."""
+    reached = "down" not in str(row["flags"]) and "disconnected" not in str(row["flags"])
+    return reached and row["master-link-status"] == "ok" and int(row["slave-priority"]) != 0
+
+
+def promotable(rows: t.Iterable[Row], target: Node, *, timely: bool) -> bool:
     """Return whether a Sentinel that lists its replicas so would promote the target, now.
 
     :param timely: whether it is asked at the right moment too.
     """
     for row in rows:
         if (row["ip"], int(row["port"])) == (target.ip, target.port):
-            healthy = "down" not in str(row["flags"]) and "disconnected" not in str(row["flags"])
-            known = int(row["slave-priority"]) == _PREFERRED and row["master-link-status"] == "ok"
-            return healthy and known and (not timely or int(row["info-refresh"]) in _INFO_AGE)
+            preferred = int(row["slave-priority"]) == _PREFERRED
+            return sound(row) and preferred and (not timely or int(row["info-refresh"]) in _INFO_AGE)
     return False
 
 
@@ -107,21 +116,24 @@ class _Handover:
         self._follow(promoted)
         self._release(promoted)
         paused = time.monotonic() - began
-        self._settle(promoted, len(replicas))
+        self._settle(promoted, replicas)
         return Handover(master=promoted.name, paused=paused)
 
     def _chosen(self, wanted: str) -> tuple[list[Node], Node]:
         """Return the replicas, and the one to promote, as soon as there is one. :raises HandoverError:"""
 
+        def chosen(replicas: list[Node]) -> str:
+            return choose(self._lives(replicas), self._heard(), wanted=wanted)
+
         def look() -> bool:
             with contextlib.suppress(HandoverError):
-                return bool(choose(self._lives(self._replicas()), wanted=wanted))
+                return bool(chosen(self._replicas()))
             return False
 
         if self._replicas():
             self._until(look, _CHOSEN_WITHIN)
         replicas = self._replicas()
-        return replicas, self._cluster.named(choose(self._lives(replicas), wanted=wanted))
+        return replicas, self._cluster.named(chosen(replicas))
 
     def _left(self) -> float:
         return max(0.0, self._deadline - time.monotonic())
@@ -161,6 +173,12 @@ class _Handover:
         if not self._until(lambda: look(timely=True), 4.0) and not look(timely=False):
             raise HandoverError(f"no Sentinel would promote {target.name}")
         return found[0]
+
+    def _heard(self) -> Counter[str]:
+        """Return how many Sentinels find each replica sound."""
+        listed = self._links.map(self._listed, self._cluster.sentinels)
+        rows = (row for each in listed.values() for row in each if sound(row))
+        return Counter(self._cluster.at(row["ip"], int(row["port"])) for row in rows)
 
     def _listed(self, sentinel: Node) -> list[dict[str, t.Any]]:
         with contextlib.suppress(redis.RedisError, OSError):
@@ -207,12 +225,21 @@ class _Handover:
         found = self._links.map(lambda each: self._links.voice(each, self._cluster), self._cluster.sentinels)
         return {name: each.master for name, each in found.items() if each}
 
-    def _settle(self, master: Node, replicas: int) -> None:
-        """Stay until the new master has as many replicas as this one had, of which this one will be gone."""
+    def _settle(self, master: Node, replicas: list[Node]) -> None:
+        """Stay until the new master has as many replicas as this one had, of which this one will be gone.
+
+        A Sentinel tells the others to follow it once, and only those that it reaches at that moment.
+        """
+        others = [each for each in replicas if each != master]
 
         def attached() -> bool:
-            live = self._links.live(master, self._cluster)
-            return bool(live and live.replicas >= replicas)
+            lives = self._lives(replicas)
+            for each in others:
+                if (live := lives[each.name]) and live.master == self._me.name:
+                    with contextlib.suppress(redis.RedisError, OSError):
+                        self._links.to(each).execute_command("REPLICAOF", master.ip, master.port)
+            led = lives[master.name]
+            return bool(led and led.replicas >= len(replicas))
 
         if not self._until(attached, _ATTACHED_WITHIN):
             log.warning("The new master has not all replicas yet", extra={"master": master.name})

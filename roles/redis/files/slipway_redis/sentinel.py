@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import time
 import typing as t
@@ -26,7 +27,9 @@ log = logging.getLogger(__name__)
 _TICK = 0.5
 _GLANCE = 0.02
 _SHUTDOWN = 5.0
-_INFO_PERIOD = 1000  # ms, of which the default is 10000: what it knows of the replicas is a second old, not ten
+# Milliseconds, by SENTINEL DEBUG: what it knows of the replicas is a second old, not ten; and it gives up a connection
+# to the address that a pod had before it restarted after half of down-after, not after 15 seconds.
+_TUNED = {"INFO-PERIOD": 1000, "MIN-LINK-RECONNECT-PERIOD": 1000}
 
 
 def learn(cluster: Cluster, copies: t.Mapping[str, Copy], voices: t.Mapping[str, Voice]) -> tuple[str, int] | None:
@@ -155,7 +158,7 @@ class Sentinel:
         cluster = self._settings.cluster()
         own = self._links.own(cluster.named(self._settings.pod))
         if not self._tuned:
-            own.execute_command("SENTINEL", "DEBUG", "INFO-PERIOD", _INFO_PERIOD)
+            own.execute_command("SENTINEL", "DEBUG", *itertools.chain(*_TUNED.items()))
             self._tuned = True
         if self._secrets.apply(own, self._secrets.of_sentinel(cluster)):
             log.info("Users and passwords are applied", extra={"version": self._secrets.version})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.support.kubernetes import Kubernetes
 
 ACKS = 2000
-CORE = ("pod-delete", "kill", "disk", "partition", "power", "control-early", "all-power")
+CORE = ("pod-delete", "kill", "disk", "partition", "power", "all-power")
 
 
 @pytest.mark.parametrize("name", CORE)
