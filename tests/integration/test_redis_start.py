@@ -245,7 +245,7 @@ def test_a_master_that_was_alone_takes_writes_when_the_sentinels_name_it_again(t
 
 def _needs(master: Pod) -> int:
     """The replicas without which it takes no writes."""
-    return int(master.to().config_get("min-replicas-to-write")["min-replicas-to-write"])
+    return int(master.to().config_get("min-replicas-to-write")["min-replicas-to-write"] or 0)
 
 
 def test_a_start_by_the_first_pod_loses_what_a_safe_one_keeps(three: RedisSet) -> None:
