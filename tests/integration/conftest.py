@@ -13,6 +13,7 @@ import pytest
 from tests.support.api_server import ApiServer
 from tests.support.authority import Authority
 from tests.support.fault_proxy import FaultProxy
+from tests.support.redis_set import RedisSet
 from tests.support.worker_site import a_site
 
 if TYPE_CHECKING:
@@ -72,3 +73,18 @@ def client(site: Site, workers: list[Worker]) -> Iterator[Client]:
     """A client whose calls go to both of them in turns."""
     with site.client(*workers) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSet]:
+    """Three data nodes and three Sentinels for all tests of a module that do not need new ones."""
+    with RedisSet(tmp_path_factory.mktemp("standing") / "set") as redis_set:
+        redis_set.start(SLIPWAY_BOOTSTRAP="true")
+        redis_set.settled()
+        yield redis_set
+
+
+@pytest.fixture
+def three(standing: RedisSet) -> RedisSet:
+    """It, whole, with redis-0 as its master."""
+    return standing.as_new()

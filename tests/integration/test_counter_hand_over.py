@@ -39,7 +39,7 @@ def test_no_request_fails_and_none_is_lost(three: RedisSet, tmp_path: Path) -> N
             for _ in range(2):
                 master.terminate()
                 assert master.ended() == 0
-                new = three.settled(pods=[each for each in three.pods if each is not master])
+                new = three.settled(pods=three.without(master))
                 writers.more(100)
                 master.start()
                 three.settled(master=new.name)

@@ -263,6 +263,15 @@ def admission(api: ApiServer, group: str, port: int) -> Object:
     }
 
 
+def asks_its_webhook(api: ApiServer, namespace: str, group: str) -> bool:
+    """Whether the API server asks whom nobody has started yet: it does a moment after the configuration is stored."""
+    try:
+        api.request("POST", f"/apis/{group}/v1/namespaces/{namespace}/things?dryRun=All", thing(group))
+    except ApiError as error:
+        return "failed calling webhook" in str(error)
+    return False
+
+
 def test_custom_resource_waits_for_its_webhook(api: ApiServer, connected: client.Client, group: str) -> None:
     [port] = free_ports(1)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -276,11 +285,13 @@ def test_custom_resource_waits_for_its_webhook(api: ApiServer, connected: client
 
     servers: list[HTTPServer] = []
     late = threading.Timer(1.5, lambda: servers.append(listen()))
-    documents = [thing(group), admission(api, group, port), definition(group)]
+    documents = [admission(api, group, port), definition(group)]
+    manifest.ensure_present(connected, documents, OPTIONS)
+    eventually(lambda: asks_its_webhook(api, connected.namespace, group), within=10, what="the webhook in effect")
     began = time.monotonic()
     late.start()
     try:
-        results = manifest.ensure_present(connected, documents, OPTIONS)
+        results = manifest.ensure_present(connected, [thing(group), *documents], OPTIONS)
         assert [each.cause for each in results] == [None] * 3
         assert 1.5 <= time.monotonic() - began < 10
     finally:

@@ -6,35 +6,10 @@ import json
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.redis_set import RedisSet, Writers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.redis_set import Pod
-
-
-@pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSet]:
-    """A set that all tests share."""
-    with RedisSet(tmp_path_factory.mktemp("standing") / "set") as redis_set:
-        redis_set.start(SLIPWAY_BOOTSTRAP="true")
-        redis_set.settled()
-        yield redis_set
-
-
-@pytest.fixture
-def three(standing: RedisSet) -> RedisSet:
-    """It, with redis-0 as its master."""
-    return standing.as_new()
-
-
-def others(redis_set: RedisSet, pod: Pod) -> list[Pod]:
-    return [each for each in redis_set.pods if each is not pod]
 
 
 def test_stopping_the_master_again_and_again_loses_nothing(three: RedisSet) -> None:
@@ -45,7 +20,7 @@ def test_stopping_the_master_again_and_again_loses_nothing(three: RedisSet) -> N
             master.terminate()
             assert master.ended() == 0
             assert '"Handed over"' in master.log
-            new = three.settled(pods=others(three, master))
+            new = three.settled(pods=three.without(master))
             writers.reach(100)
             master.start()
             three.settled(master=new.name)

@@ -47,7 +47,7 @@ def test_passwords_are_replaced_under_load(tmp_path: Path) -> None:
         three.passwords.update(NEW)
         three.settled()
         master.kill()
-        new = three.settled(pods=[each for each in three.pods if each is not master])
+        new = three.settled(pods=three.without(master))
         assert not writers.lost(new)
 
 

@@ -21,31 +21,11 @@ if TYPE_CHECKING:
     from tests.support.redis_set import Pod
 
 
-def without(redis_set: RedisSet, pod: Pod) -> list[Pod]:
-    """All nodes but one."""
-    return [each for each in redis_set.pods if each is not pod]
-
-
 @pytest.fixture
 def new(tmp_path: Path) -> Iterator[RedisSet]:
     """Three data nodes and three Sentinels, of which none has started."""
     with RedisSet(tmp_path / "set") as redis_set:
         yield redis_set
-
-
-@pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSet]:
-    """A set that all tests share which do not need a new one."""
-    with RedisSet(tmp_path_factory.mktemp("standing") / "set") as redis_set:
-        redis_set.start(SLIPWAY_BOOTSTRAP="true")
-        redis_set.settled()
-        yield redis_set
-
-
-@pytest.fixture
-def three(standing: RedisSet) -> RedisSet:
-    """A set that runs, with redis-0 as its master."""
-    return standing.as_new()
 
 
 def test_one_node_is_a_set_too(tmp_path: Path) -> None:
@@ -97,7 +77,7 @@ def test_any_order_of_start_keeps_the_last_value(three: RedisSet) -> None:
     for order in itertools.permutations(three.data):
         stale = three.settled()
         stale.kill()
-        last = three.settled(pods=without(three, stale))
+        last = three.settled(pods=three.without(stale))
         with Writers(three, acks=1) as writers:
             writers.reach(100)
             three.kill()
@@ -144,7 +124,7 @@ def test_a_lost_master_is_replaced_by_the_best_copy_after_the_wait(three: RedisS
         writers.reach(200)
         three.data[1].noted()
         three.kill()
-    rest = without(three, three.data[0])
+    rest = three.without(three.data[0])
     three.start(rest, SLIPWAY_COLD_START_WAIT="10")
     with pytest.raises(AssertionError):
         three.settled(pods=rest, within=8)
@@ -156,7 +136,7 @@ def test_a_lost_master_is_replaced_by_the_best_copy_after_the_wait(three: RedisS
 def test_sentinels_that_have_lost_everything_learn_from_the_data_nodes(three: RedisSet) -> None:
     with Writers(three, acks=1) as writers:
         three.data[0].kill()
-        last = three.settled(pods=without(three, three.data[0]))
+        last = three.settled(pods=three.without(three.data[0]))
         three.data[0].start()
         three.settled()
         epoch = last.state()["state"]["epoch"]
@@ -216,7 +196,7 @@ def test_a_master_that_was_stopped_steps_down_as_soon_as_it_goes_on(three: Redis
         pids = [old.child, old.pid]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
-        new = three.settled(pods=without(three, old))
+        new = three.settled(pods=three.without(old))
         writers.reach(100)
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
@@ -251,7 +231,7 @@ def _needs(master: Pod) -> int:
 def test_a_start_by_the_first_pod_loses_what_a_safe_one_keeps(three: RedisSet) -> None:
     """The negative control of the tests above: the first pod's copy is stale, and it is master all the same."""
     three.data[0].kill()
-    three.settled(pods=without(three, three.data[0]))
+    three.settled(pods=three.without(three.data[0]))
     with Writers(three, acks=1) as writers:
         writers.reach(100)
         three.kill()

@@ -282,6 +282,10 @@ class RedisSet:
         for pod in self.pods if pods is None else pods:
             pod.kill()
 
+    def without(self, pod: Pod) -> list[Pod]:
+        """Return all nodes but one."""
+        return [each for each in self.pods if each is not pod]
+
     def as_new(self) -> Self:
         """Have all run with no settings but their own, and the first data node as master, whatever a test has done."""
         for pod in self.pods:

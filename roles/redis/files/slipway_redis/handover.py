@@ -120,20 +120,21 @@ class _Handover:
         return Handover(master=promoted.name, paused=paused)
 
     def _chosen(self, wanted: str) -> tuple[list[Node], Node]:
-        """Return the replicas, and the one to promote, as soon as there is one. :raises HandoverError:"""
+        """Return the replicas, and the one to promote: if there is one soon, one that most Sentinels reach.
 
-        def chosen(replicas: list[Node]) -> str:
-            return choose(self._lives(replicas), self._heard(), wanted=wanted)
-
-        def look() -> bool:
-            with contextlib.suppress(HandoverError):
-                return bool(chosen(self._replicas()))
-            return False
-
+        :raises HandoverError: if there is none that any of them reaches.
+        """
         if self._replicas():
-            self._until(look, _CHOSEN_WITHIN)
+            self._until(lambda: self._well_known(wanted), _CHOSEN_WITHIN)
         replicas = self._replicas()
-        return replicas, self._cluster.named(chosen(replicas))
+        return replicas, self._cluster.named(choose(self._lives(replicas), self._heard(), wanted=wanted))
+
+    def _well_known(self, wanted: str) -> bool:
+        """Whether a majority reaches the one to promote: it is by the replicas that a Sentinel tells others of him."""
+        heard = self._heard()
+        with contextlib.suppress(HandoverError):
+            return heard[choose(self._lives(self._replicas()), heard, wanted=wanted)] >= self._cluster.majority
+        return False
 
     def _left(self) -> float:
         return max(0.0, self._deadline - time.monotonic())
