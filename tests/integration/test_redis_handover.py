@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.redis_set import RedisSet, Writers
 
+ASKED = 1.0  # seconds after which an agent gives up to ask somebody
+
 
 def test_stopping_the_master_again_and_again_loses_nothing(three: RedisSet) -> None:
     master = three.data[0]
@@ -62,6 +64,18 @@ def test_a_replica_that_does_not_answer_is_not_chosen(three: RedisSet) -> None:
     finally:
         os.kill(asleep.child, signal.SIGCONT)
     assert not writers.lost(new)
+
+
+def test_a_sentinel_that_does_not_answer_is_not_waited_for(three: RedisSet) -> None:
+    """As when a node is drained, with a Sentinel and the master on it."""
+    asleep = three.sentinels[0]
+    os.kill(asleep.child, signal.SIGSTOP)
+    try:
+        done = three.data[0].ctl("handover", "--to", "redis-1")
+    finally:
+        asleep.kill()  # woken up it would be in TILT mode for a while
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["paused"] < ASKED
 
 
 @pytest.mark.parametrize("gone", ["replicas", "sentinels"])

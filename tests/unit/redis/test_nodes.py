@@ -167,7 +167,8 @@ def test_promotable(row: str) -> None:
     ("answers", "expected"), [("bb", True), ("bba", True), ("b", False), ("baa", False), ("", False)]
 )
 def test_agreed(answers: str, expected: bool) -> None:
-    assert agreed(dict(zip("xyz", answers, strict=False)), CLUSTER, "b") is expected
+    voices = {name: Voice(master=master) for name, master in zip("xyz", answers, strict=False)}
+    assert agreed({"x": None, **voices}, CLUSTER, "b") is expected
 
 
 def copy(epoch: int, role: Role, *, runs: bool = True) -> Copy:

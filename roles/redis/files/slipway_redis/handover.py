@@ -19,7 +19,7 @@ from . import files
 from .links import Links, online
 
 if t.TYPE_CHECKING:
-    from .model import Cluster, Live, Node
+    from .model import Cluster, Live, Node, Voice
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ Row = t.Mapping[str, t.Any]
 
 _PREFERRED = 1  # replica-priority of the one that is to be promoted: the Sentinels take the lowest
 _CHOSEN_WITHIN = 5.0  # seconds for a replica that has only just come
+_TIMELY_WITHIN = 4.0  # seconds for a Sentinel to be asked at the right moment
 _EQUAL_WITHIN = 5.0  # seconds that clients wait at most for a replica to have all
 _KNOWN_WITHIN = 5.0  # seconds after a promotion within which the Sentinels agree on it
 _ATTACHED_WITHIN = 5.0  # seconds that the new master gets to have its other replicas
@@ -82,9 +83,9 @@ def promotable(rows: t.Iterable[Row], target: Node, *, timely: bool) -> bool:
     return False
 
 
-def agreed(answers: t.Mapping[str, str], cluster: Cluster, master: str) -> bool:
+def agreed(voices: t.Mapping[str, Voice | None], cluster: Cluster, master: str) -> bool:
     """Return whether a majority of all Sentinels names that master."""
-    return Counter(answers.values())[master] >= cluster.majority
+    return sum(each.master == master for each in voices.values() if each) >= cluster.majority
 
 
 def hand_over(links: Links, cluster: Cluster, me: Node, *, seconds: float, to: str = "") -> Handover:
@@ -114,7 +115,7 @@ class _Handover:
             self._give_up(target)
             raise HandoverError(str(error)) from error
         self._follow(promoted)
-        self._release(promoted)
+        self._release(promoted, sentinel)
         paused = time.monotonic() - began
         self._settle(promoted, replicas)
         return Handover(master=promoted.name, paused=paused)
@@ -139,9 +140,12 @@ class _Handover:
     def _left(self) -> float:
         return max(0.0, self._deadline - time.monotonic())
 
+    def _end(self, within: float) -> float:
+        return min(time.monotonic() + within, self._deadline)
+
     def _until(self, found: t.Callable[[], bool], within: float) -> bool:
         """Look again and again; return whether it came."""
-        end = min(time.monotonic() + within, self._deadline)
+        end = self._end(within)
         while not found():
             if time.monotonic() >= end:
                 return False
@@ -163,17 +167,20 @@ class _Handover:
 
     def _sentinel(self, target: Node) -> Node:
         """Return a Sentinel that would promote the target. :raises HandoverError: if none would."""
-        found: list[Node] = []
 
-        def look(timely: bool) -> bool:
-            sentinels = self._cluster.sentinels
-            answers = self._links.map(self._listed, sentinels)
-            found[:] = [each for each in sentinels if promotable(answers[each.name], target, timely=timely)]
-            return bool(found)
+        def willing(listed: dict[str, list[Row]], *, timely: bool) -> list[str]:
+            return [name for name, rows in listed.items() if promotable(rows, target, timely=timely)]
 
-        if not self._until(lambda: look(timely=True), 4.0) and not look(timely=False):
+        listed = self._links.until(
+            lambda listed: bool(willing(listed, timely=True)),
+            self._listed,
+            self._cluster.sentinels,
+            self._end(_TIMELY_WITHIN),
+        )
+        found = willing(listed, timely=True) or willing(listed, timely=False)
+        if not found:
             raise HandoverError(f"no Sentinel would promote {target.name}")
-        return found[0]
+        return self._cluster.named(found[0])
 
     def _heard(self) -> Counter[str]:
         """Return how many Sentinels find each replica sound."""
@@ -181,9 +188,14 @@ class _Handover:
         rows = (row for each in listed.values() for row in each if sound(row))
         return Counter(self._cluster.at(row["ip"], int(row["port"])) for row in rows)
 
-    def _listed(self, sentinel: Node) -> list[dict[str, t.Any]]:
+    def _listed(self, sentinel: Node) -> list[Row]:
+        """Return what a Sentinel says of the replicas: nothing in TILT mode, in which it promotes nobody."""
         with contextlib.suppress(redis.RedisError, OSError):
-            return list(self._links.to(sentinel).sentinel_slaves(self._cluster.master_name))
+            with self._links.to(sentinel).pipeline(transaction=False) as both:
+                both.info("sentinel")
+                both.sentinel_slaves(self._cluster.master_name)
+                state, rows = both.execute()
+            return [] if state["sentinel_tilt"] else list(rows)
         return []
 
     def _promoted(self, replicas: list[Node], target: Node, sentinel: Node) -> Node:
@@ -213,18 +225,31 @@ class _Handover:
         with contextlib.suppress(redis.RedisError):
             self._own.config_rewrite()
 
-    def _release(self, master: Node) -> None:
-        """Let clients go, as soon as those they ask name the new master."""
-        if not self._until(lambda: agreed(self._named(), self._cluster, master.name), _KNOWN_WITHIN):
+    def _release(self, master: Node, sentinel: Node) -> None:
+        """Let clients go, as soon as those they ask name the new master: first of all the Sentinel that promoted it."""
+
+        def known(voices: t.Mapping[str, Voice | None]) -> bool:
+            return agreed(voices, self._cluster, master.name)
+
+        def said(voices: t.Mapping[str, Voice | None]) -> Voice | None:
+            voice = voices.get(sentinel.name)
+            return voice if voice and voice.master == master.name else None
+
+        end = self._end(_KNOWN_WITHIN)
+        voice = said(self._voices(lambda voices: known(voices) or said(voices) is not None, end))
+        if voice:
+            self._links.tell(voice, sentinel, self._cluster)
+        if not known(self._voices(known, end)):
             log.warning("The Sentinels do not agree on the new master yet", extra={"master": master.name})
         self._own.execute_command("CLIENT", "UNPAUSE")
         time.sleep(_LOOK)  # in which what was paused gets its answer, before the connections are closed
         with contextlib.suppress(redis.RedisError, OSError):
             self._own.execute_command("CLIENT", "KILL", "TYPE", "normal")
 
-    def _named(self) -> dict[str, str]:
-        found = self._links.map(lambda each: self._links.voice(each, self._cluster), self._cluster.sentinels)
-        return {name: each.master for name, each in found.items() if each}
+    def _voices(self, enough: t.Callable[[dict[str, Voice | None]], bool], end: float) -> dict[str, Voice | None]:
+        return self._links.until(
+            enough, lambda each: self._links.voice(each, self._cluster), self._cluster.sentinels, end
+        )
 
     def _settle(self, master: Node, replicas: list[Node]) -> None:
         """Stay until the new master has as many replicas as this one had, of which this one will be gone.

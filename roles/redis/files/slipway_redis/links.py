@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import logging
 import math
 import threading
+import time
 import typing as t
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import redis
 from redis.backoff import NoBackoff
@@ -25,6 +27,7 @@ if t.TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TIMEOUT = 1.0
+_LOOK = 0.02
 Answer = t.Any
 
 
@@ -94,6 +97,44 @@ class Links:
         """Ask several nodes at once; return the answers by their names."""
         nodes = list(nodes)
         return dict(zip((each.name for each in nodes), self._pool.map(ask, nodes), strict=True))
+
+    def until(
+        self,
+        enough: t.Callable[[dict[str, Answer]], bool],
+        ask: t.Callable[[Node], Answer],
+        nodes: t.Iterable[Node],
+        end: float,
+    ) -> dict[str, Answer]:
+        """Ask several nodes again and again, none later because another one does not answer.
+
+        Returns the latest answers by their names, as soon as they are enough, or at ``end``, a time.monotonic().
+        """
+        nodes, latest = list(nodes), dict[str, Answer]()
+        asked: dict[Future[Answer], Node] = {}
+        while True:
+            asked |= {self._pool.submit(ask, each): each for each in nodes if each not in asked.values()}
+            for each in wait(asked, max(0.0, end - time.monotonic()), FIRST_COMPLETED).done:
+                latest[asked.pop(each).name] = each.result()
+            if enough(latest) or time.monotonic() >= end:
+                return latest
+            time.sleep(_LOOK)
+
+    def tell(self, voice: Voice, of: Node, cluster: Cluster) -> None:
+        """Have all other Sentinels hear what one of them says of the master, by the message that he sends them.
+
+        His own may be two seconds late, where he had just sent them another, to which no answer had come yet: Sentinel
+        counts the time from that answer. Nobody is waited for.
+        """
+        for each in cluster.sentinels:
+            if each != of:
+                self._pool.submit(self._tell, each, voice, of, cluster)
+
+    def _tell(self, listener: Node, voice: Voice, of: Node, cluster: Cluster) -> None:
+        master = cluster.named(voice.master)
+        with contextlib.suppress(redis.RedisError, OSError):
+            run = self.to(of).execute_command("SENTINEL", "MYID")
+            who, what = (of.ip, of.port, run, voice.epoch), (cluster.master_name, master.ip, master.port, voice.epoch)
+            self.to(listener).publish("__sentinel__:hello", ",".join(map(str, (*who, *what))))
 
     def _client(self, ip: str, port: int, password: str) -> redis.Redis:
         return redis.Redis(
