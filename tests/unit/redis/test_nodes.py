@@ -12,7 +12,7 @@ from slipway_redis.handover import HandoverError, agreed, choose, promotable
 from slipway_redis.links import live_of, online, voice_of
 from slipway_redis.master_service import Target, wanted
 from slipway_redis.model import Cluster, Copy, Live, Node, Phase, Role, State, Voice
-from slipway_redis.sentinel import learn
+from slipway_redis.sentinel import handing_over, learn
 
 CLUSTER = Cluster(
     data=tuple(Node(name=name, ip=f"10.0.0.{number}", port=6379) for number, name in enumerate("abc")),
@@ -197,6 +197,18 @@ LEARNT: dict[str, tuple[dict[str, Copy], dict[str, Voice], tuple[str, int] | Non
 def test_learn(row: str) -> None:
     copies, voices, expected = LEARNT[row]
     assert learn(CLUSTER, copies, voices) == expected
+
+
+@pytest.mark.parametrize(
+    ("role", "phase", "expected"),
+    [
+        (Role.MASTER, Phase.STOPPING, True),
+        (Role.MASTER, Phase.RUNNING, False),
+        (Role.REPLICA, Phase.STOPPING, False),
+    ],
+)
+def test_handing_over(role: Role, phase: Phase, expected: bool) -> None:
+    assert handing_over([Copy(), copy(1, Role.REPLICA), replace(copy(1, role), phase=phase)]) is expected
 
 
 TARGET = Target(pod="redis-1", ip="10.1.1.1", port=6379, epoch=5)

@@ -131,4 +131,4 @@ def _handover(wanted: argparse.Namespace) -> Document:
         raise CtlError(f"{wanted.to!r} is no data node: give one of {', '.join(each.name for each in cluster.data)}")
     me = cluster.named(settings.pod)
     done = hand_over(Links(settings), cluster, me, seconds=settings.handover_seconds, to=wanted.to)
-    return {"master": done.master, "paused": round(done.paused, 3)}
+    return {"master": done.master, "paused": done.paused, "steps": done.steps}

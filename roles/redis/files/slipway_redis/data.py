@@ -343,7 +343,7 @@ class DataNode:
             return
         self._metrics.handovers.labels("success").inc()
         self._metrics.paused.observe(done.paused)
-        log.info("Handed over", extra={"master": done.master, "paused": round(done.paused, 3)})
+        log.info("Handed over", extra={"master": done.master, "paused": done.paused, "steps": done.steps})
 
     def _note(self, state: State) -> None:
         """Keep what is known of the copy: each second, and at once if it is another."""

@@ -45,10 +45,18 @@ class HandoverError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handover:
-    """What a hand-over came to. Seconds in which clients' writes were paused."""
+    """What a hand-over came to.
+
+    :param steps: what was reached how many seconds after clients' writes were paused.
+    """
 
     master: str
-    paused: float
+    steps: dict[str, float]
+
+    @property
+    def paused(self) -> float:
+        """Return the seconds in which clients' writes were paused."""
+        return self.steps["released"]
 
 
 def choose(lives: t.Mapping[str, Live | None], heard: Counter[str], *, wanted: str = "") -> str:
@@ -102,13 +110,15 @@ class _Handover:
         self._me = me
         self._deadline = deadline
         self._own = links.own(me)
+        self._began = 0.0
+        self._steps: dict[str, float] = {}
 
     def run(self, wanted: str) -> Handover:
         replicas, target = self._chosen(wanted)
         self._prefer(target, _PREFERRED)
         try:
             sentinel = self._sentinel(target)
-            began = time.monotonic()
+            self._began = time.monotonic()
             self._own.execute_command("CLIENT", "PAUSE", int(self._left() * 1000), "WRITE")
             promoted = self._promoted(replicas, target, sentinel)
         except (HandoverError, redis.RedisError, OSError) as error:
@@ -116,9 +126,11 @@ class _Handover:
             raise HandoverError(str(error)) from error
         self._follow(promoted)
         self._release(promoted, sentinel)
-        paused = time.monotonic() - began
         self._settle(promoted, replicas)
-        return Handover(master=promoted.name, paused=paused)
+        return Handover(master=promoted.name, steps=self._steps)
+
+    def _reached(self, step: str) -> None:
+        self._steps[step] = round(time.monotonic() - self._began, 3)
 
     def _chosen(self, wanted: str) -> tuple[list[Node], Node]:
         """Return the replicas, and the one to promote: if there is one soon, one that most Sentinels reach.
@@ -202,6 +214,7 @@ class _Handover:
         """Have a Sentinel promote the target once it has all; return who is promoted."""
         if not self._until(lambda: self._equal([target]), _EQUAL_WITHIN):
             raise HandoverError(f"{target.name} does not catch up")
+        self._reached("equal")
         self._links.to(sentinel).execute_command("SENTINEL", "FAILOVER", self._cluster.master_name)
         found: list[Node] = []
 
@@ -212,6 +225,7 @@ class _Handover:
 
         if not self._until(look, self._left()):
             raise HandoverError(f"{sentinel.name} has promoted nobody")
+        self._reached("promoted")
         return found[0]
 
     def _equal(self, nodes: list[Node]) -> bool:
@@ -237,11 +251,13 @@ class _Handover:
 
         end = self._end(_KNOWN_WITHIN)
         voice = said(self._voices(lambda voices: known(voices) or said(voices) is not None, end))
+        self._reached("noticed")
         if voice:
             self._links.tell(voice, sentinel, self._cluster)
         if not known(self._voices(known, end)):
             log.warning("The Sentinels do not agree on the new master yet", extra={"master": master.name})
         self._own.execute_command("CLIENT", "UNPAUSE")
+        self._reached("released")
         time.sleep(_LOOK)  # in which what was paused gets its answer, before the connections are closed
         with contextlib.suppress(redis.RedisError, OSError):
             self._own.execute_command("CLIENT", "KILL", "TYPE", "normal")

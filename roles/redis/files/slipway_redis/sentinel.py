@@ -12,7 +12,7 @@ import redis
 
 from . import files
 from .child import Child
-from .model import Copy, Role, Voice
+from .model import Copy, Phase, Role, Voice
 from .secrets import Secrets
 
 if t.TYPE_CHECKING:
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 _TICK = 0.5
 _GLANCE = 0.02
 _SHUTDOWN = 5.0
+_SAME_MOMENT = 1.0  # seconds between the ends of two pods of a node that is drained, at most
 # Milliseconds, by SENTINEL DEBUG: what it knows of the replicas is a second old, not ten; and it gives up a connection
 # to the address that a pod had before it restarted after half of down-after, not after 15 seconds.
 _TUNED = {"INFO-PERIOD": 1000, "MIN-LINK-RECONNECT-PERIOD": 1000}
@@ -44,6 +45,11 @@ def learn(cluster: Cluster, copies: t.Mapping[str, Copy], voices: t.Mapping[str,
     epochs = [each.state.epoch for each in copies.values() if each.state]
     epoch, master = max([*shown, *told], default=(-1, ""))
     return (master, epoch) if master and epoch >= max(epochs, default=0) else None
+
+
+def handing_over(copies: t.Iterable[Copy]) -> bool:
+    """Return whether a master is about to end: so long a Sentinel is of use to it. Pure."""
+    return any(each.phase is Phase.STOPPING and each.state and each.state.role is Role.MASTER for each in copies)
 
 
 class Sentinel:
@@ -109,8 +115,18 @@ class Sentinel:
             if code := self._attend():
                 return code
         if self._child:
+            self._see_off()
             self._child.end(_SHUTDOWN)
         return 0
+
+    def _see_off(self) -> None:
+        """Outlive a hand-over: a node that is drained ends its Sentinel and the master on it at the same moment."""
+        began = time.monotonic()
+        while (gone_by := time.monotonic() - began) < self._settings.handover_seconds:
+            copies, _ = self._links.everybody(self._settings.cluster(), self._settings.pod)
+            if gone_by >= _SAME_MOMENT and not handing_over(copies.values()):
+                return
+            time.sleep(_TICK)
 
     def _remember(self) -> Memory | None:
         """Return what is on the disk, or what others show as soon as they do; None if it is to end."""
