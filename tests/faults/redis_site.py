@@ -169,11 +169,11 @@ class Site:
         return True
 
     def alike(self) -> None:
-        """Wait until all copies have as many keys, now that nobody writes."""
+        """Wait until all copies have as many keys that do not expire, now that nobody writes."""
         eventually(self._alike, within=30, what="all copies are alike", every=0.5)
 
     def _alike(self) -> bool:
-        sizes = {pod: each["dbsize"] for pod, each in self.statuses().items()}
+        sizes = {pod: each["lasting"] for pod, each in self.statuses().items()}
         assert len(set(sizes.values())) == 1, f"keys: {sizes}"
         return True
 

@@ -30,7 +30,7 @@ MASTER = {
     "master_repl_offset": 100,
     "loading": 0,
     "db0": {"keys": 3, "expires": 0},
-    "db4": {"keys": 4, "expires": 0},
+    "db4": {"keys": 4, "expires": 1},
 }
 REPLICA = {
     "role": "slave",
@@ -49,7 +49,7 @@ REPLICA = {
 
 
 def test_live_of_a_master() -> None:
-    assert live_of(MASTER, CLUSTER) == Live(role=Role.MASTER, replid="r", offset=100, dbsize=7, replicas=1)
+    assert live_of(MASTER, CLUSTER) == Live(role=Role.MASTER, replid="r", offset=100, dbsize=7, lasting=6, replicas=1)
     assert live_of({**MASTER, "min_slaves_good_slaves": 0}, CLUSTER).replicas == 0  # it has been silent for too long
     assert online(MASTER) == [("10.0.0.1", 6379)]
 

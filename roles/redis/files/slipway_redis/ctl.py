@@ -96,6 +96,7 @@ def _status(_wanted: argparse.Namespace) -> Document:
         "offset": live.get("offset", state.get("offset", 0)),
         "replid": live.get("replid", state.get("replid", "")),
         "dbsize": live.get("dbsize", state.get("dbsize", 0)),
+        "lasting": live.get("lasting", 0),
         "link": "up" if live.get("link_up") else "down",
         "lag": live.get("lag", 0.0),
         "acl_version": said.get("version", ""),

@@ -187,6 +187,7 @@ def voice_of(address: tuple[str, int], state: Mapping[str, t.Any], cluster: Clus
 def live_of(info: Mapping[str, t.Any], cluster: Cluster) -> Live:
     """Read the answer to INFO."""
     role = Role.MASTER if info["role"] == "master" else Role.REPLICA
+    databases = [each for name, each in info.items() if name[:2] == "db" and isinstance(each, dict)]
     offset = info["master_repl_offset"] if role is Role.MASTER else info.get("slave_repl_offset", 0)
     return Live(
         role=role,
@@ -198,7 +199,8 @@ def live_of(info: Mapping[str, t.Any], cluster: Cluster) -> Live:
         replid=str(info["master_replid"]),
         replid2=str(info.get("master_replid2", "")),
         offset=int(offset),
-        dbsize=sum(int(each["keys"]) for name, each in info.items() if name[:2] == "db" and isinstance(each, dict)),
+        dbsize=sum(int(each["keys"]) for each in databases),
+        lasting=sum(int(each["keys"]) - int(each["expires"]) for each in databases),
         replicas=int(info.get("min_slaves_good_slaves", len(online(info)))),
         promotable=bool(info.get("slave_priority")),
     )

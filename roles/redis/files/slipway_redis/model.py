@@ -106,7 +106,8 @@ class State:
 class Live:
     """What a running Redis says of itself. ``master`` is the name of the node that it follows, "" if none.
 
-    ``replid2`` is the history that this one goes on from, as that of a replica which was promoted does.
+    ``replid2`` is the history that this one goes on from, as that of a replica which was promoted does. ``lasting`` are
+    those of the ``dbsize`` keys that do not expire: copies that are alike have as many, at any time.
     """
 
     role: Role
@@ -119,6 +120,7 @@ class Live:
     replid2: str = ""
     offset: int = 0
     dbsize: int = 0
+    lasting: int = 0
     replicas: int = 0
     durable: bool = False
     promotable: bool = False
