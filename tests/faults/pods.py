@@ -105,7 +105,7 @@ def _pod(namespace: str, template: Mapping[str, Any], node: str) -> Object:
                     "image": container["image"],
                     "imagePullPolicy": container["imagePullPolicy"],
                     "command": [*_command("write", f"/faults/{node}.json"), "/journal", "--stay"],
-                    "resources": {"requests": {"cpu": "50m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}},
+                    "resources": {"requests": {"cpu": "250m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}},
                     "securityContext": {
                         "allowPrivilegeEscalation": False,
                         "readOnlyRootFilesystem": True,
