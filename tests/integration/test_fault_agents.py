@@ -15,23 +15,13 @@ import pytest
 from tests.faults import checker
 from tests.faults.history import acked
 from tests.faults.writer import Plan
-from tests.support.redis_set import MASTER, RedisSet
+from tests.support.redis_set import MASTER
 from tests.support.writing import AWARE, UNSURE, Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.redis_set import Pod
-
-
-@pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSet]:
-    """A set for all; whole again at the end of each test."""
-    with RedisSet(tmp_path_factory.mktemp("set") / "redis") as redis_set:
-        redis_set.start(SLIPWAY_BOOTSTRAP="true")
-        redis_set.settled()
-        yield redis_set
+    from tests.support.redis_set import Pod, RedisSet
 
 
 @pytest.fixture
