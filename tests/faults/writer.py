@@ -41,6 +41,7 @@ CONNECT = 0.5
 ASK = 0.5  # seconds that a Sentinel may take
 WAIT_MS = 500  # that replicas may take to have what was written
 PAUSE = 0.05  # seconds before one who failed tries again
+LATE = 1.0  # seconds of turns that a writer makes up for: slow answers make it late, but hold back no load
 FRESH = 0.1  # seconds for which all of a process go by what the Sentinels said
 READ_EVERY = 10  # writes
 TOLD_EVERY = 0.2  # seconds between two states of the file that tells how it goes
@@ -467,7 +468,7 @@ class Writer:
             if good and count % READ_EVERY == 0:
                 self.look()
             now = time.monotonic()
-            turn = max(turn + step, now) if good else max(turn + step, now + PAUSE)
+            turn = max(turn + step, now - LATE if good else now + PAUSE)
 
     def once(self, number: int) -> bool:
         """Write one number; return whether it was acknowledged."""
