@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import math
 import os
 import signal
 import socket
@@ -27,7 +28,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -206,14 +207,16 @@ def named(sentinel: str, master_name: str) -> str | None:
     return ":".join(answer) if isinstance(answer, list) else None
 
 
-@dataclass
 class Master:
-    """Where the master is, as most Sentinels have it; asked by one thread for all."""
+    """Where the master is, as most Sentinels have it; asked by one thread for all, who waits for no more than most."""
 
-    plan: Plan
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _found: str | None = None
-    _at: float = 0.0
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._lock = threading.Lock()
+        self._found: str | None = None
+        self._at = 0.0
+        most = len(plan.sentinels) * math.ceil((ASK + ASK) / FRESH)  # asked at once, if none of them answers
+        self._threads = ThreadPoolExecutor(most)
 
     def address(self) -> str:
         """Return it. Raises `RefusedError` where there is no majority."""
@@ -226,9 +229,13 @@ class Master:
             return self._found
 
     def _ask(self) -> str | None:
-        voters = self.plan.sentinels
-        with ThreadPoolExecutor(len(voters)) as pool:
-            return majority(pool.map(lambda each: named(each, self.plan.master_name), voters), len(voters))
+        voters, answers = self.plan.sentinels, list[str | None]()
+        asked = [self._threads.submit(named, each, self.plan.master_name) for each in voters]
+        for each in as_completed(asked):
+            answers.append(each.result())
+            if found := majority(answers, len(voters)):
+                return found
+        return None
 
 
 # -- what is written, and where ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.support.redis_set import RedisSet, Writers
+from tests.support.redis_set import Pod, RedisSet, Writers
 
 ASKED = 1.0  # seconds after which an agent gives up to ask somebody
 
@@ -23,13 +23,23 @@ def test_stopping_the_master_again_and_again_loses_nothing(three: RedisSet) -> N
             assert master.ended() == 0
             assert '"Handed over"' in master.log
             new = three.settled(pods=three.without(master))
+            assert not whole_copies(new)
             writers.reach(100)
             master.start()
             three.settled(master=new.name)
             master = new
     assert not writers.lost(master)
-    paused = [line for pod in three.data for line in pod.log.splitlines() if '"Handed over"' in line]
-    print("paused:", [json.loads(line)["paused"] for line in paused], f"gap: {writers.longest_gap:.2f} s")
+    print("paused:", [paused(pod) for pod in three.data], f"gap: {writers.longest_gap:.2f} s")
+
+
+def paused(pod: Pod) -> list[float]:
+    """The seconds for which it held writes back in each of its hand-overs."""
+    return [json.loads(line)["paused"] for line in pod.log.splitlines() if '"Handed over"' in line]
+
+
+def whole_copies(master: Pod) -> int:
+    """How many replicas could not go on from what they had: such a one acknowledges nothing before it has all anew."""
+    return int(master.to().info("stats")["sync_full"])
 
 
 def test_an_operator_hands_over_to_whom_he_wants(three: RedisSet) -> None:
@@ -61,9 +71,11 @@ def test_a_replica_that_does_not_answer_is_not_chosen(three: RedisSet) -> None:
             three.data[0].terminate()
             assert three.data[0].ended() == 0
             new = three.settled(pods=[three.data[1]], master="redis-1")
+            assert not whole_copies(new)
     finally:
         os.kill(asleep.child, signal.SIGCONT)
     assert not writers.lost(new)
+    assert paused(three.data[0])[-1] < ASKED
 
 
 def test_a_sentinel_that_does_not_answer_is_not_waited_for(three: RedisSet) -> None:

@@ -33,6 +33,8 @@ _EQUAL_WITHIN = 5.0  # seconds that clients wait at most for a replica to have a
 _KNOWN_WITHIN = 5.0  # seconds after a promotion within which the Sentinels agree on it
 _ATTACHED_WITHIN = 5.0  # seconds that the new master gets to have its other replicas
 _LOOK = 0.02
+_PING = "repl-ping-replica-period"
+_NEVER = 2**31 - 1  # seconds
 # A Sentinel notices a promotion by INFO, which it sends a second after the last one: so one is asked whose last is
 # 0.4 to 0.6 s old: late enough to be short, and early enough for the promotion, which takes it three of its tenths of a
 # second, to come before the next one also on a busy node; else clients wait for yet another second.
@@ -110,6 +112,7 @@ class _Handover:
         self._me = me
         self._deadline = deadline
         self._own = links.own(me)
+        self._period = ""  # between pings to replicas, if there are none now
         self._began = 0.0
         self._steps: dict[str, float] = {}
 
@@ -120,6 +123,7 @@ class _Handover:
             sentinel = self._sentinel(target)
             self._began = time.monotonic()
             self._own.execute_command("CLIENT", "PAUSE", int(self._left() * 1000), "WRITE")
+            self._silence()
             promoted = self._promoted(replicas, target, sentinel)
         except (HandoverError, redis.RedisError, OSError) as error:
             self._give_up(target)
@@ -128,6 +132,20 @@ class _Handover:
         self._release(promoted, sentinel)
         self._settle(promoted, replicas)
         return Handover(master=promoted.name, steps=self._steps)
+
+    def _silence(self) -> None:
+        """Send nothing to replicas any more.
+
+        A ping counts as data. Where the others have one that the promoted one lacks, it has nothing to go on from, and
+        all of them need a whole copy, before which no write is acknowledged by a replica.
+        """
+        self._period = self._own.config_get(_PING)[_PING]
+        self._own.config_set(_PING, _NEVER)
+
+    def _speak(self) -> None:
+        """Ping as before."""
+        if self._period:
+            self._own.config_set(_PING, self._period)
 
     def _reached(self, step: str) -> None:
         self._steps[step] = round(time.monotonic() - self._began, 3)
@@ -172,7 +190,10 @@ class _Handover:
         return [each for each in self._cluster.data if (each.ip, each.port) in known]
 
     def _lives(self, nodes: list[Node]) -> dict[str, Live | None]:
-        return self._links.map(lambda each: self._links.live(each, self._cluster), nodes)
+        return self._links.map(self._live, nodes)
+
+    def _live(self, node: Node) -> Live | None:
+        return self._links.live(node, self._cluster)
 
     def _prefer(self, target: Node, priority: int) -> None:
         self._links.to(target).config_set("replica-priority", priority)
@@ -216,14 +237,12 @@ class _Handover:
             raise HandoverError(f"{target.name} does not catch up")
         self._reached("equal")
         self._links.to(sentinel).execute_command("SENTINEL", "FAILOVER", self._cluster.master_name)
-        found: list[Node] = []
 
-        def look() -> bool:
-            lives = self._lives(replicas)
-            found[:] = [each for each in replicas if (live := lives[each.name]) and live.role == "master"]
-            return bool(found)
+        def masters(lives: t.Mapping[str, Live | None]) -> list[Node]:
+            return [each for each in replicas if (live := lives.get(each.name)) and live.role == "master"]
 
-        if not self._until(look, self._left()):
+        found = masters(self._links.until(lambda lives: bool(masters(lives)), self._live, replicas, self._deadline))
+        if not found:
             raise HandoverError(f"{sentinel.name} has promoted nobody")
         self._reached("promoted")
         return found[0]
@@ -237,6 +256,7 @@ class _Handover:
         self._own.config_set("replica-priority", 0)
         self._own.execute_command("REPLICAOF", master.ip, master.port)
         with contextlib.suppress(redis.RedisError):
+            self._speak()
             self._own.config_rewrite()
 
     def _release(self, master: Node, sentinel: Node) -> None:
@@ -291,4 +311,5 @@ class _Handover:
         with contextlib.suppress(redis.RedisError, OSError):
             self._prefer(target, files.CANDIDATE)
         with contextlib.suppress(redis.RedisError, OSError):
+            self._speak()
             self._own.execute_command("CLIENT", "UNPAUSE")
