@@ -20,7 +20,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import math
 import os
 import signal
 import socket
@@ -44,6 +43,7 @@ WAIT_MS = 500  # that replicas may take to have what was written
 PAUSE = 0.05  # seconds before one who failed tries again
 LATE = 1.0  # seconds of turns that a writer makes up for: slow answers make it late, but hold back no load
 HASTE = 2  # times its rate, at which it does so
+ASKED = 32  # questions to Sentinels at once, should none of them be answered in time
 FRESH = 0.1  # seconds for which all of a process go by what the Sentinels said
 READ_EVERY = 10  # writes
 TOLD_EVERY = 0.2  # seconds between two states of the file that tells how it goes
@@ -215,8 +215,7 @@ class Master:
         self._lock = threading.Lock()
         self._found: str | None = None
         self._at = 0.0
-        most = len(plan.sentinels) * math.ceil((ASK + ASK) / FRESH)  # asked at once, if none of them answers
-        self._threads = ThreadPoolExecutor(most)
+        self._threads = ThreadPoolExecutor(ASKED)
 
     def address(self) -> str:
         """Return it. Raises `RefusedError` where there is no majority."""
