@@ -112,7 +112,7 @@ class _Handover:
         self._me = me
         self._deadline = deadline
         self._own = links.own(me)
-        self._period = ""  # between pings to replicas, if there are none now
+        self._period: str | None = None  # between pings to replicas, once there are none
         self._began = 0.0
         self._steps: dict[str, float] = {}
 
