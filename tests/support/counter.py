@@ -190,8 +190,7 @@ class Redis:
         before.ask("CLIENT", "PAUSE", 20_000, "WRITE")
         eventually(lambda: self._even(before, replicas), within=5, what="replicas that have all", every=0.01)
         self.sentinels[0].ask("SENTINEL", "FAILOVER", MASTER)
-        eventually(lambda: self.named_by_most() not in ("", before.name), within=20, what="another master", every=0.02)
-        after = self.master
+        after = self._other(before, within=20)
         before.ask("REPLICAOF", "127.0.0.1", after.port)
         before.ask("CLIENT", "UNPAUSE")
         return after
@@ -216,11 +215,17 @@ class Redis:
 
         Until then what this one writes, should it come back, may be acknowledged and dropped.
         """
-        eventually(lambda: self.named_by_most() not in ("", before.name), within=30, what="another master", every=0.02)
-        after = self.master
+        after = self._other(before, within=30)
         others = [each for each in self.nodes if each not in (before, after)]
         eventually(lambda: all(self._follows(each, after) for each in others), within=30, what="all follow", every=0.02)
         return after
+
+    def _other(self, before: Server, *, within: float) -> Server:
+        """The node that most Sentinels name, once it is another one."""
+        eventually(
+            lambda: self.named_by_most() not in ("", before.name), within=within, what="another master", every=0.02
+        )
+        return self.master
 
     @staticmethod
     def _follows(replica: Server, master: Server) -> bool:

@@ -311,5 +311,5 @@ class _Handover:
         with contextlib.suppress(redis.RedisError, OSError):
             self._prefer(target, files.CANDIDATE)
         with contextlib.suppress(redis.RedisError, OSError):
-            self._speak()
             self._own.execute_command("CLIENT", "UNPAUSE")
+            self._speak()
