@@ -86,6 +86,7 @@ ROWS = (
     Row("redis", f"-n redis get statefulset redis-sentinel {READY}", ALL),
     Row("redis", "-n redis get persistentvolumeclaims --output=jsonpath={.items[*].status.phase}", r"Bound( Bound){5}"),
     Row("redis", "-n redis get endpointslice redis-master --output=jsonpath={.endpoints[*].addresses[0]}", ADDRESS),
+    Row("redis", "-n redis get endpointslice redis-0-absent --output=jsonpath={.endpoints[*].addresses[0]}", ADDRESS),
     Row("redis", "-n redis get configmap redis-bootstrap --ignore-not-found --output=name", ""),
     Row("redis", f"-n redis auth can-i patch endpointslices.discovery.k8s.io/redis-master {AS_REDIS}", "yes"),
     Row("counter", f"-n redis get deployment counter {READY}", ALL),

@@ -33,7 +33,7 @@ GIVEN: dict[str, Any] = {
     "ansible_playbook_python": "/venv/bin/python",
     "site_kubeconfig": "kubeconfig",
     "site_context": "slipway",
-    "_redis_found": {"addresses": ADDRESSES, "spread": "required", "leaving": []},
+    "_redis_found": {"addresses": ADDRESSES, "refusing_address": "10.1.0.1", "spread": "required", "leaving": []},
     "_redis_found_again": {},
     "_redis_asked": {"results": []},
     "_redis_before": {"results": []},
@@ -112,6 +112,20 @@ def test_each_pod_has_an_address_that_is_told_to_all() -> None:
     written = (CHECKOUT / "roles/redis/files/slipway_redis/master_service.py").read_text()
     [port] = services["redis-master"]["ports"]
     assert f'"ports": [{{"name": "{port["name"]}"' in written  # else nothing gets through
+
+
+def test_who_asks_for_a_pod_that_is_not_there_is_refused() -> None:
+    services = {each["metadata"]["name"]: each for each in documents() if each["kind"] == "Service"}
+    slices = [each for each in documents() if each["kind"] == "EndpointSlice"]
+    assert [each["metadata"]["labels"]["kubernetes.io/service-name"] for each in slices] == NAMES
+    for name, each in zip(NAMES, slices, strict=True):
+        assert [port["name"] for port in each["ports"]] == [port["name"] for port in services[name]["spec"]["ports"]]
+        [endpoint] = each["endpoints"]
+        assert endpoint["addresses"] == ["10.1.0.1"]
+        assert endpoint["conditions"] == {"ready": False, "serving": True, "terminating": True}  # the last to be used
+    six = [each for each in documents(_redis_refusing_address="fd00::1") if each["kind"] == "EndpointSlice"]
+    assert {each["addressType"] for each in six} == {"IPv6"}
+    assert not [each for each in documents(_redis_refusing_address="") if each["kind"] == "EndpointSlice"]
 
 
 def test_sets() -> None:

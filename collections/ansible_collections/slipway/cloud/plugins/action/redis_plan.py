@@ -15,6 +15,7 @@ from ..module_utils._redis_plan import (
     is_virgin,
     leaving,
     problems_of,
+    refusing_address,
     spread,
     warnings,
 )
@@ -70,6 +71,7 @@ class ActionModule(LookAction):
         return {
             "virgin": is_virgin(found),
             "addresses": addresses(found),
+            "refusing_address": refusing_address(found),
             "spread": spread(found, params["spread"], wanted, selector),
             "leaving": leaving(found, wanted),
             "claims": [each["metadata"]["name"] for each in found.claims],

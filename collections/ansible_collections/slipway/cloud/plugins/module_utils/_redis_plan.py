@@ -102,6 +102,16 @@ def addresses(found: Found) -> dict[str, str]:
     return {name: address for name, address in given.items() if address not in ("", "None")}
 
 
+def refusing_address(found: Found) -> str:
+    """Return an address of the oldest node, which refuses who connects to a port that nobody has; "" if none is known.
+
+    The oldest, because it stays that one for as long as it is there.
+    """
+    nodes = sorted(found.nodes or (), key=lambda node: (node["metadata"].get("creationTimestamp", ""), _name(node)))
+    given = [each for node in nodes for each in (node.get("status") or {}).get("addresses") or ()]
+    return next((str(each["address"]) for each in given if each["type"] == "InternalIP"), "")
+
+
 def spread(found: Found, choice: Spread, wanted: t.Sequence[SetWanted], selector: t.Mapping[str, str]) -> Spread:
     """Return whether no two pods of a set may share a node; where nodes may not be seen, it stays as it is."""
     if choice != "auto":

@@ -82,6 +82,12 @@ addresses:
   description: The cluster addresses of the Services of the namespace, by their names.
   returned: success
   type: dict
+refusing_address:
+  description:
+    - The address of a node, which refuses connections to ports that nobody has.
+    - Empty where the credentials may not list nodes.
+  returned: success
+  type: str
 spread:
   description: What O(spread) comes to, V(required) or V(preferred).
   returned: success

@@ -19,6 +19,7 @@ from ansible_collections.slipway.cloud.plugins.module_utils._redis_plan import (
     is_virgin,
     leaving,
     problems_of,
+    refusing_address,
     spread,
     warnings,
 )
@@ -162,3 +163,27 @@ def test_services() -> None:
     given = addresses(found(services=services))
     assert given["redis-4"] == "10.0.0.4"
     assert "redis" not in given
+
+
+def of_age(name: str, created: str, *addresses: tuple[str, str]) -> Object:
+    given = [{"type": kind, "address": address} for kind, address in addresses]
+    return {"metadata": {"name": name, "creationTimestamp": created}, "spec": {}, "status": {"addresses": given}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        (None, ""),
+        ([], ""),
+        ([of_age("a", "2026-01-01T00:00:00Z")], ""),
+        (
+            [
+                of_age("a", "2026-01-02T00:00:00Z", ("InternalIP", "10.1.0.1")),
+                of_age("b", "2026-01-01T00:00:00Z", ("Hostname", "b"), ("InternalIP", "10.1.0.2")),
+            ],
+            "10.1.0.2",
+        ),
+    ],
+)
+def test_the_oldest_node_refuses(nodes: list[Object] | None, expected: str) -> None:
+    assert refusing_address(found(nodes=nodes)) == expected
