@@ -287,7 +287,7 @@ class RedisSet:
         return [each for each in self.pods if each is not pod]
 
     def as_new(self) -> Self:
-        """Have all run with no settings but their own, and the first data node as master, whatever a test has done."""
+        """Have all run with no settings but their own, the first data node as master, and nothing counted yet."""
         for pod in self.pods:
             if not pod.running or pod.settings:
                 pod.kill()
@@ -297,6 +297,8 @@ class RedisSet:
             answer = master.ctl("handover", "--to", self.data[0].name)
             assert answer.returncode == 0, answer.stderr
             self.settled(master=self.data[0].name)
+        for pod in self.data:
+            pod.to().config_resetstat()
         return self
 
     def named(self) -> str:
