@@ -174,6 +174,27 @@ def test_stores_that_are_away_miss_nothing(
             assert publisher.logged("critical") == []
 
 
+def test_a_store_is_not_ahead_of_the_one_that_readers_ask_before_it(
+    tmp_path: Path, kubeconfig: Path, namespace: str, service: Service, store: VersityGateway
+) -> None:
+    with VersityGateway(tmp_path / "other") as other:
+        one, two = store.bucket("podlister"), other.bucket("podlister")
+        targets = [one.target("one", create=True), two.target("two", create=True)]
+        service.set(pods(1))
+        with Publisher(tmp_path / "publisher", kubeconfig, namespace, targets=targets):
+            shows(two, names(pods(1)))
+            store.pause()  # it is slow
+            service.set(pods(2))
+            time.sleep(1.2)
+            assert listed(two) == names(pods(1))
+            store.go_on()
+            shows(two, names(pods(2)), within=1)
+            assert listed(one) == names(pods(2))
+            store.pause()  # it hangs
+            service.set(pods(3))
+            shows(two, names(pods(3)), within=3)
+
+
 @pytest.mark.parametrize("while_away", [False, True], ids=["at once", "after a restart of the publisher"])
 def test_a_store_that_comes_back_empty_is_filled(  # each is a fixture
     tmp_path: Path, kubeconfig: Path, namespace: str, service: Service, store: VersityGateway, while_away: bool

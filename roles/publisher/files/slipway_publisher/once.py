@@ -10,12 +10,13 @@ from . import listing
 from .journal import Journal
 from .listing import Snapshot, digest
 from .store import Store
-from .targets import Job, Rules, Target, newest
+from .targets import Job, Rules, in_order, newest
 
 if t.TYPE_CHECKING:
     from .metrics import Metrics
     from .page import Renderer
     from .settings import Settings
+    from .targets import Target
     from .view import View
 
 _TRIES = 4  # where others write too
@@ -44,7 +45,7 @@ def publish(settings: Settings, view: View, renderer: Renderer, metrics: Metrics
         higher=lambda _found, _first: None,
         done=lambda _target, _snapshot: None,
     )
-    targets = [Target(Store(each), journal, metrics, rules) for each in settings.targets]
+    targets = in_order(map(Store, settings.targets), journal, metrics, rules)
     for term in range(_TRIES):
         _all(targets, Job(term))
         snapshot = _next(settings, newest(targets), endpoints)

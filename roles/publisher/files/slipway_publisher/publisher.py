@@ -16,7 +16,7 @@ from .lease import LostError
 from .listing import Endpoints, Snapshot, digest
 from .page import Renderer, TemplateError
 from .store import Store
-from .targets import Job, Rules, Target, newest
+from .targets import Job, Rules, in_order, newest
 
 if t.TYPE_CHECKING:
     from .lease import Lease
@@ -107,7 +107,7 @@ class Publisher:
             higher=self._found_higher,
             done=self._done,
         )
-        self.targets = [Target(Store(each), self._journal, metrics, rules) for each in settings.targets]
+        self.targets = in_order(map(Store, settings.targets), self._journal, metrics, rules)
 
     @property
     def alive(self) -> bool:

@@ -3,6 +3,9 @@
 A thread brings its store to what is wanted now, and tries again until it has: the entry of the history, the index, the
 page, the table of contents, then what else of the history the store lacks. What was written is looked at every few
 seconds: a store that lost it, or came back empty, is filled again.
+
+Readers ask the first store, and the next one where that does not answer in time. So a store gets a state no sooner than
+the one before it: who is sent on, and back, meets the states in their order.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ LOOK = 4.0  # seconds between two looks at what was written
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0)  # seconds before the next attempt
 _IDLE = 10.0  # seconds between two reads, where another publisher leads
 _PRUNE = 60.0  # seconds between two looks for what is too old
+_AHEAD = 2.0  # seconds that a store waits for the one before it
 _VERSIONS = 100  # former versions of a document that are kept, where the bucket is ours
 
 
@@ -73,13 +77,16 @@ class _Seen:
 class Target(threading.Thread):
     """One store."""
 
-    def __init__(self, store: Store, journal: Journal, metrics: Metrics, rules: Rules) -> None:
+    def __init__(
+        self, store: Store, journal: Journal, metrics: Metrics, rules: Rules, before: Target | None = None
+    ) -> None:
         super().__init__(name=f"target {store.target.name}", daemon=True)
         self.store = store
         self.title = store.target.name
         self._journal = journal
         self._metrics = metrics
         self._rules = rules
+        self._before = before
         self._wake = threading.Condition()
         self._job: Job | None = None
         self._stopped = False
@@ -98,13 +105,20 @@ class Target(threading.Thread):
         """Give it something to do, instead of what it was given before; None: nothing."""
         with self._wake:
             self._job = job
-            self._wake.notify()
+            self._wake.notify_all()
 
     def stop(self) -> None:
         """End, once the request under way has ended."""
         with self._wake:
             self._stopped = True
-            self._wake.notify()
+            self._wake.notify_all()
+
+    def has(self, generation: int, *, within: float) -> None:
+        """Wait until the store has a state that is no older, or does not take any, or for so many seconds."""
+        with self._wake:
+            self._wake.wait_for(
+                lambda: self._stopped or self.error or (self.found and self.found.generation >= generation), within
+            )
 
     def run(self) -> None:
         """Do what is assigned until the end."""
@@ -144,8 +158,8 @@ class Target(threading.Thread):
         except Exception as error:
             # Without this a mistake of ours would end the thread, and be noticed by nobody.
             log.exception("Target %s: internal error", self.title, extra={"target": self.title})
-            self._seen, result = None, "internal"
-            self.error = StoreError(f"Target {self.title}: internal error {error!r}.", "failed")
+            result = "internal"
+            self._failed(StoreError(f"Target {self.title}: internal error {error!r}.", "failed"))
         else:
             self._succeed(job)
             result = "success"
@@ -154,8 +168,13 @@ class Target(threading.Thread):
             self._metrics.published(self.title, result, time.monotonic() - began)
         return result == "success"
 
+    def _failed(self, error: StoreError) -> None:
+        with self._wake:
+            self._seen, self.error = None, error
+            self._wake.notify_all()
+
     def _fail(self, error: StoreError) -> None:
-        self._seen, self.error = None, error
+        self._failed(error)
         if isinstance(error, ConflictError):
             self._metrics.conflict(self.title)
         elif error.code != self._said:
@@ -178,11 +197,12 @@ class Target(threading.Thread):
         if wanted is None:
             return
         self._compare(seen, wanted, first=first)
-        if any(seen.bodies.get(key) != body for key, body in self._documents(job)):
+        changed = any(seen.bodies.get(key) != body for key, body in self._documents(job))
+        if changed:
             self._publish(seen, job, wanted)
         self.published = wanted
         self._fill(seen, job)
-        self._prune(seen, wanted)
+        self._prune(seen, wanted, quiet=not changed)
 
     def _documents(self, job: Job) -> list[tuple[str, bytes]]:
         """What the store is to have of a job, by key; a page that cannot be made is left as it is."""
@@ -192,9 +212,13 @@ class Target(threading.Thread):
     def _publish(self, seen: _Seen, job: Job, wanted: Snapshot) -> None:
         began = time.monotonic()
         self._entry(seen, wanted.key)
+        if self._before:
+            self._before.has(wanted.generation, within=_AHEAD)
         for key, body in self._documents(job):
             self._put(seen, key, body)
-        seen.index = self.found = wanted
+        with self._wake:
+            seen.index = self.found = wanted
+            self._wake.notify_all()
         self._rules.done(self.title, wanted)
         self._contents(seen)
         self._metrics.published(self.title, "success", time.monotonic() - began)
@@ -311,10 +335,11 @@ class Target(threading.Thread):
             self._contents(seen)
             log.info("Target %s got %d entries of the history", self.title, len(missing), extra={"target": self.title})
 
-    def _prune(self, seen: _Seen, wanted: Snapshot) -> None:
-        """Delete what of the history is too much or too old."""
+    def _prune(self, seen: _Seen, wanted: Snapshot, *, quiet: bool) -> None:
+        """Delete what of the history is too much or too old: while nothing changes, for the next change would wait."""
         now = time.monotonic()
-        if self._pruned and now - self._pruned < _PRUNE and len(seen.keys) <= self._rules.count + 10:
+        due = quiet and (not self._pruned or now - self._pruned >= _PRUNE)
+        if not due and len(seen.keys) <= self._rules.count + 10:
             return
         self._pruned = now
         old = listing.stale(seen.keys, count=self._rules.count, days=self._rules.days, now=time.time(), kept=wanted.key)
@@ -331,6 +356,14 @@ def _pause(last: Job | None, failures: int) -> float:
     if failures:
         return _PAUSES[min(failures, len(_PAUSES)) - 1] * random.uniform(0.7, 1.3)
     return LOOK if last is not None and last.snapshot else _IDLE
+
+
+def in_order(stores: t.Iterable[Store], journal: Journal, metrics: Metrics, rules: Rules) -> list[Target]:
+    """Return a target for each store, in the order in which readers ask them."""
+    targets: list[Target] = []
+    for store in stores:
+        targets.append(Target(store, journal, metrics, rules, before=targets[-1] if targets else None))
+    return targets
 
 
 def newest(targets: t.Iterable[Target]) -> Snapshot | None:
