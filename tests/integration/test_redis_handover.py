@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
+import threading
 import time
 
 import pytest
+import redis
+from slipway_redis.handover import hand_over
+from slipway_redis.links import Links
+from slipway_redis.settings import from_environ
 
 from tests.support.redis_set import Pod, RedisSet, Writers
 
@@ -88,6 +94,26 @@ def test_a_sentinel_that_does_not_answer_is_not_waited_for(three: RedisSet) -> N
         asleep.kill()  # woken up it would be in TILT mode for a while
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["paused"] < ASKED
+
+
+def test_a_moment_that_is_over_is_not_used(three: RedisSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica that has all too late would be promoted just after the Sentinel has asked it who it is."""
+    pauses = itertools.count()
+    execute = redis.Redis.execute_command
+
+    def executed(self: redis.Redis, *command: str) -> object:
+        """Have the replica stand still for a while as soon as writes are held back for the first time."""
+        if command[:2] == ("CLIENT", "PAUSE") and not next(pauses):
+            os.kill(three.data[1].child, signal.SIGSTOP)
+            threading.Timer(0.4, os.kill, (three.data[1].child, signal.SIGCONT)).start()
+        return execute(self, *command)
+
+    monkeypatch.setattr(redis.Redis, "execute_command", executed)
+    settings = from_environ(three.data[0].environment, "data")
+    cluster = settings.cluster()
+    done = hand_over(Links(settings), cluster, cluster.named("redis-0"), seconds=20, to="redis-1")
+    assert (done.master, next(pauses)) == ("redis-1", 2)
+    assert done.paused < ASKED
 
 
 @pytest.mark.parametrize("gone", ["replicas", "sentinels"])

@@ -28,7 +28,7 @@ Row = t.Mapping[str, t.Any]
 
 _PREFERRED = 1  # replica-priority of the one that is to be promoted: the Sentinels take the lowest
 _CHOSEN_WITHIN = 5.0  # seconds for a replica that has only just come
-_TIMELY_WITHIN = 4.0  # seconds for a Sentinel to be asked at the right moment
+_TIMELY_WITHIN = 4.0  # seconds in which the right moment to ask a Sentinel is looked for
 _EQUAL_WITHIN = 5.0  # seconds that clients wait at most for a replica to have all
 _KNOWN_WITHIN = 5.0  # seconds after a promotion within which the Sentinels agree on it
 _ATTACHED_WITHIN = 5.0  # seconds that the new master gets to have its other replicas
@@ -39,6 +39,7 @@ _NEVER = 2**31 - 1  # seconds
 # 0.4 to 0.6 s old: late enough to be short, and early enough for the promotion, which takes it three of its tenths of a
 # second, to come before the next one also on a busy node; else clients wait for yet another second.
 _INFO_AGE = range(400, 600)  # milliseconds
+_PROMPT = 0.1  # seconds for the replica to have all; later that moment is over
 
 
 class HandoverError(Exception):
@@ -120,11 +121,9 @@ class _Handover:
         replicas, target = self._chosen(wanted)
         self._prefer(target, _PREFERRED)
         try:
-            sentinel = self._sentinel(target)
-            self._began = time.monotonic()
-            self._own.execute_command("CLIENT", "PAUSE", int(self._left() * 1000), "WRITE")
             self._silence()
-            promoted = self._promoted(replicas, target, sentinel)
+            sentinel = self._paused(target)
+            promoted = self._promoted(replicas, sentinel)
         except (HandoverError, redis.RedisError, OSError) as error:
             self._give_up(target)
             raise HandoverError(str(error)) from error
@@ -198,8 +197,31 @@ class _Handover:
     def _prefer(self, target: Node, priority: int) -> None:
         self._links.to(target).config_set("replica-priority", priority)
 
-    def _sentinel(self, target: Node) -> Node:
-        """Return a Sentinel that would promote the target. :raises HandoverError: if none would."""
+    def _paused(self, target: Node) -> Node:
+        """Hold writes back until the target has all; return the Sentinel that is to promote it, and is to be asked now.
+
+        Where that took so long that its moment is over, clients go on until there is another.
+
+        :raises HandoverError: if the target does not get all.
+        """
+        last = self._end(_TIMELY_WITHIN)
+        while True:
+            sentinel = self._sentinel(target, last)
+            self._began = time.monotonic()
+            within = _PROMPT if self._began < last else _EQUAL_WITHIN
+            self._own.execute_command("CLIENT", "PAUSE", int(self._left() * 1000), "WRITE")
+            if self._until(lambda: self._equal(target), within) and time.monotonic() - self._began <= within:
+                self._reached("equal")
+                return sentinel
+            if self._began >= last:
+                raise HandoverError(f"{target.name} does not catch up")
+            self._own.execute_command("CLIENT", "UNPAUSE")
+
+    def _sentinel(self, target: Node, end: float) -> Node:
+        """Return a Sentinel that would promote the target, at the right moment if that comes before ``end``.
+
+        :raises HandoverError: if none would.
+        """
 
         def willing(listed: dict[str, list[Row]], *, timely: bool) -> list[str]:
             return [name for name, rows in listed.items() if promotable(rows, target, timely=timely)]
@@ -208,7 +230,7 @@ class _Handover:
             lambda listed: bool(willing(listed, timely=True)),
             self._listed,
             self._cluster.sentinels,
-            self._end(_TIMELY_WITHIN),
+            end,
         )
         found = willing(listed, timely=True) or willing(listed, timely=False)
         if not found:
@@ -231,11 +253,8 @@ class _Handover:
             return [] if state["sentinel_tilt"] else list(rows)
         return []
 
-    def _promoted(self, replicas: list[Node], target: Node, sentinel: Node) -> Node:
-        """Have a Sentinel promote the target once it has all; return who is promoted."""
-        if not self._until(lambda: self._equal([target]), _EQUAL_WITHIN):
-            raise HandoverError(f"{target.name} does not catch up")
-        self._reached("equal")
+    def _promoted(self, replicas: list[Node], sentinel: Node) -> Node:
+        """Have a Sentinel promote a replica; return who is promoted."""
         self._links.to(sentinel).execute_command("SENTINEL", "FAILOVER", self._cluster.master_name)
 
         def masters(lives: t.Mapping[str, Live | None]) -> list[Node]:
@@ -247,9 +266,10 @@ class _Handover:
         self._reached("promoted")
         return found[0]
 
-    def _equal(self, nodes: list[Node]) -> bool:
+    def _equal(self, replica: Node) -> bool:
         offset = int(self._own.info("replication")["master_repl_offset"])
-        return all(live and live.link_up and live.offset >= offset for live in self._lives(nodes).values())
+        live = self._live(replica)
+        return bool(live and live.link_up and live.offset >= offset)
 
     def _follow(self, master: Node) -> None:
         """Be its replica. Not to be given up: it takes writes already."""
