@@ -341,8 +341,14 @@ class RedisSet:
     def _pod(self, kind: str, number: int, ip: str, port: int, shared: Mapping[str, str]) -> Pod:
         name = f"{'redis' if kind == 'data' else 'redis-sentinel'}-{number}"
         home = self.home / name
-        (home / "data").mkdir(parents=True)
-        own = {"SLIPWAY_POD": name, "SLIPWAY_DATA_DIR": str(home / "data"), "SLIPWAY_BIND": ip}
+        for each in ("data", "tmp"):
+            (home / each).mkdir(parents=True)
+        own = {
+            "SLIPWAY_POD": name,
+            "SLIPWAY_DATA_DIR": str(home / "data"),
+            "SLIPWAY_BIND": ip,
+            "TMPDIR": str(home / "tmp"),
+        }
         return Pod(kind, name, ip, port, home, {**shared, **own}, self.passwords)
 
     def _environment(self) -> dict[str, str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 import typing as t
 from dataclasses import replace
+from pathlib import Path
 
 import redis
 
@@ -203,7 +205,8 @@ class DataNode:
     def _start(self, decision: Follow | Lead) -> None:
         cluster = self._settings.cluster()
         master = cluster.named(decision.master) if isinstance(decision, Follow) else None
-        path = self._settings.data_dir / "redis.conf"
+        # In memory: the next start writes it anew, and a promotion waits for CONFIG REWRITE to reach the disk.
+        path = Path(tempfile.gettempdir()) / "redis.conf"
         # A master that the Sentinels name takes no writes yet, and until then has not begun anew.
         held = isinstance(decision, Lead) and self._named and self._settings.start == "safe"
         if isinstance(decision, Lead) and not held:

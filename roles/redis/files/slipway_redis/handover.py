@@ -28,7 +28,7 @@ Row = t.Mapping[str, t.Any]
 
 _PREFERRED = 1  # replica-priority of the one that is to be promoted: the Sentinels take the lowest
 _CHOSEN_WITHIN = 5.0  # seconds for a replica that has only just come
-_TIMELY_WITHIN = 4.0  # seconds in which the right moment to ask a Sentinel is looked for
+_MOMENT_WITHIN = 10.0  # seconds in which the right moment to ask a Sentinel is looked for
 _EQUAL_WITHIN = 5.0  # seconds that clients wait at most for a replica to have all
 _KNOWN_WITHIN = 5.0  # seconds after a promotion within which the Sentinels agree on it
 _ATTACHED_WITHIN = 5.0  # seconds that the new master gets to have its other replicas
@@ -39,7 +39,9 @@ _NEVER = 2**31 - 1  # seconds
 # 0.4 to 0.6 s old: late enough to be short, and early enough for the promotion, which takes it three of its tenths of a
 # second, to come before the next one also on a busy node; else clients wait for yet another second.
 _INFO_AGE = range(400, 600)  # milliseconds
-_PROMPT = 0.1  # seconds for the replica to have all; later that moment is over
+# Neither works where nodes are short of CPU; so for as long it has answered promptly too.
+_CALM = 0.5  # seconds
+_PROMPT = 0.05  # seconds for an answer, and for the replica to have all; later that moment is over
 
 
 class HandoverError(Exception):
@@ -146,8 +148,9 @@ class _Handover:
         if self._period:
             self._own.config_set(_PING, self._period)
 
-    def _reached(self, step: str) -> None:
+    def _reached(self, step: str) -> float:
         self._steps[step] = round(time.monotonic() - self._began, 3)
+        return self._steps[step]
 
     def _chosen(self, wanted: str) -> tuple[list[Node], Node]:
         """Return the replicas, and the one to promote: if there is one soon, one that most Sentinels reach.
@@ -200,39 +203,60 @@ class _Handover:
     def _paused(self, target: Node) -> Node:
         """Hold writes back until the target has all; return the Sentinel that is to promote it, and is to be asked now.
 
-        Where that took so long that its moment is over, clients go on until there is another.
+        Where that takes so long that the moment is over, clients go on until there is another. Nobody waits for one
+        for ever: it is the load that passes, as that of the pods that a drained node's leave to start elsewhere.
 
-        :raises HandoverError: if the target does not get all.
+        :raises HandoverError: if no Sentinel would promote the target, or that does not get all.
         """
-        last = self._end(_TIMELY_WITHIN)
-        while True:
-            sentinel = self._sentinel(target, last)
-            self._began = time.monotonic()
-            within = _PROMPT if self._began < last else _EQUAL_WITHIN
-            self._own.execute_command("CLIENT", "PAUSE", int(self._left() * 1000), "WRITE")
-            if self._until(lambda: self._equal(target), within) and time.monotonic() - self._began <= within:
-                self._reached("equal")
+        end = self._end(_MOMENT_WITHIN)
+        late = {each.name: time.monotonic() for each in self._cluster.sentinels}
+        while sentinel := self._moment(target, late, end):
+            if self._hold(target, _PROMPT):
                 return sentinel
-            if self._began >= last:
-                raise HandoverError(f"{target.name} does not catch up")
             self._own.execute_command("CLIENT", "UNPAUSE")
+            late[sentinel.name] = time.monotonic()
+        log.info("No good moment has come", extra={"seconds": _MOMENT_WITHIN})
+        sentinel = self._willing(target)
+        if not self._hold(target, _EQUAL_WITHIN):
+            raise HandoverError(f"{target.name} does not catch up")
+        return sentinel
 
-    def _sentinel(self, target: Node, end: float) -> Node:
-        """Return a Sentinel that would promote the target, at the right moment if that comes before ``end``.
+    def _hold(self, target: Node, within: float) -> bool:
+        """Hold writes back; return whether the target has all in time."""
+        self._began = time.monotonic()
+        self._own.execute_command("CLIENT", "PAUSE", int(self._left() * 1000), "WRITE")
+        return self._until(lambda: self._equal(target), within) and self._reached("equal") <= within
 
-        :raises HandoverError: if none would.
+    def _moment(self, target: Node, late: dict[str, float], end: float) -> Node | None:
+        """Wait for a Sentinel that would promote the target at once; None if there is none until ``end``.
+
+        :param late: when each Sentinel has last kept this node waiting; noted here.
         """
+        found: list[str] = []
 
-        def willing(listed: dict[str, list[Row]], *, timely: bool) -> list[str]:
-            return [name for name, rows in listed.items() if promotable(rows, target, timely=timely)]
+        def ask(sentinel: Node) -> tuple[float, list[Row]]:
+            began = time.monotonic()
+            rows = self._listed(sentinel)
+            if time.monotonic() - began > _PROMPT:
+                late[sentinel.name] = time.monotonic()
+            return began, rows
 
-        listed = self._links.until(
-            lambda listed: bool(willing(listed, timely=True)),
-            self._listed,
-            self._cluster.sentinels,
-            end,
-        )
-        found = willing(listed, timely=True) or willing(listed, timely=False)
+        def enough(listed: t.Mapping[str, tuple[float, list[Row]]]) -> bool:
+            now = time.monotonic()
+            found[:] = [
+                name
+                for name, (asked, rows) in listed.items()
+                if now - asked <= _PROMPT and now - late[name] >= _CALM and promotable(rows, target, timely=True)
+            ]
+            return bool(found)
+
+        self._links.until(enough, ask, self._cluster.sentinels, end)
+        return self._cluster.named(found[0]) if found else None
+
+    def _willing(self, target: Node) -> Node:
+        """Return a Sentinel that would promote the target. :raises HandoverError: if none would."""
+        listed = self._links.map(self._listed, self._cluster.sentinels)
+        found = [name for name, rows in listed.items() if promotable(rows, target, timely=False)]
         if not found:
             raise HandoverError(f"no Sentinel would promote {target.name}")
         return self._cluster.named(found[0])
