@@ -39,8 +39,8 @@ _NEVER = 2**31 - 1  # seconds
 # 0.4 to 0.6 s old: late enough to be short, and early enough for the promotion, which takes it three of its tenths of a
 # second, to come before the next one also on a busy node; else clients wait for yet another second.
 _INFO_AGE = range(400, 600)  # milliseconds
-# Neither works where nodes are short of CPU; so for as long it has answered promptly too.
-_CALM = 0.5  # seconds
+# Neither works while nodes are short of CPU, as for seconds where a drained node's pods start: it has answered promptly.
+_CALM = 1.5  # seconds for which it has
 _PROMPT = 0.05  # seconds for an answer, and for the replica to have all; later that moment is over
 
 
@@ -203,8 +203,7 @@ class _Handover:
     def _paused(self, target: Node) -> Node:
         """Hold writes back until the target has all; return the Sentinel that is to promote it, and is to be asked now.
 
-        Where that takes so long that the moment is over, clients go on until there is another. Nobody waits for one
-        for ever: it is the load that passes, as that of the pods that a drained node's leave to start elsewhere.
+        Where that takes so long that the moment is over, clients go on until there is another.
 
         :raises HandoverError: if no Sentinel would promote the target, or that does not get all.
         """
