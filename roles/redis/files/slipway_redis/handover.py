@@ -39,8 +39,8 @@ _NEVER = 2**31 - 1  # seconds
 # 0.4 to 0.6 s old: late enough to be short, and early enough for the promotion, which takes it three of its tenths of a
 # second, to come before the next one also on a busy node; else clients wait for yet another second.
 _INFO_AGE = range(400, 600)  # milliseconds
-# Neither works while nodes are short of CPU, as for seconds where a drained node's pods start: it has answered promptly.
-_CALM = 1.5  # seconds for which it has
+# Neither works while nodes are short of CPU, as they are for seconds where the pods of a drained one start.
+_CALM = 1.5  # seconds for which it has answered promptly
 _PROMPT = 0.05  # seconds for an answer, and for the replica to have all; later that moment is over
 
 
