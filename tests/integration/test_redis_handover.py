@@ -11,7 +11,7 @@ import time
 
 import pytest
 import redis
-from slipway_redis.handover import hand_over
+from slipway_redis import handover
 from slipway_redis.links import Links
 from slipway_redis.settings import from_environ
 
@@ -109,11 +109,25 @@ def test_a_moment_that_is_over_is_not_used(three: RedisSet, monkeypatch: pytest.
         return execute(self, *command)
 
     monkeypatch.setattr(redis.Redis, "execute_command", executed)
-    settings = from_environ(three.data[0].environment, "data")
-    cluster = settings.cluster()
-    done = hand_over(Links(settings), cluster, cluster.named("redis-0"), seconds=20, to="redis-1")
-    assert (done.master, next(pauses)) == ("redis-1", 2)
+    done = handed_over(three.data[0], seconds=20)
+    assert next(pauses) == 2
     assert done.paused < ASKED
+
+
+def test_where_no_moment_is_calm_it_is_done_all_the_same(three: RedisSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "_PROMPT", 0.0)
+    with Writers(three) as writers:
+        writers.reach(50)
+        handed_over(three.data[0], seconds=5)
+        writers.reach(50)
+    assert not writers.lost(three.settled(master="redis-1"))
+
+
+def handed_over(master: Pod, *, seconds: float) -> handover.Handover:
+    """Have redis-1 take over, by the agent's code in this process."""
+    settings = from_environ(master.environment, "data")
+    cluster = settings.cluster()
+    return handover.hand_over(Links(settings), cluster, cluster.named(master.name), seconds=seconds, to="redis-1")
 
 
 @pytest.mark.parametrize("gone", ["replicas", "sentinels"])

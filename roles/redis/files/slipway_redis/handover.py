@@ -207,14 +207,14 @@ class _Handover:
 
         :raises HandoverError: if no Sentinel would promote the target, or that does not get all.
         """
-        end = self._end(_MOMENT_WITHIN)
+        end = self._end(min(_MOMENT_WITHIN, self._left() / 2))
         late = {each.name: time.monotonic() for each in self._cluster.sentinels}
         while sentinel := self._moment(target, late, end):
             if self._hold(target, _PROMPT):
                 return sentinel
             self._own.execute_command("CLIENT", "UNPAUSE")
             late[sentinel.name] = time.monotonic()
-        log.info("No good moment has come", extra={"seconds": _MOMENT_WITHIN})
+        log.info("No good moment has come")
         sentinel = self._willing(target)
         if not self._hold(target, _EQUAL_WITHIN):
             raise HandoverError(f"{target.name} does not catch up")
