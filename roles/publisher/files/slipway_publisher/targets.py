@@ -159,7 +159,7 @@ class Target(threading.Thread):
             # Without this a mistake of ours would end the thread, and be noticed by nobody.
             log.exception("Target %s: internal error", self.title, extra={"target": self.title})
             result = "internal"
-            self._failed(StoreError(f"Target {self.title}: internal error {error!r}.", "failed"))
+            self._lost_sight(StoreError(f"Target {self.title}: internal error {error!r}.", "failed"))
         else:
             self._succeed(job)
             result = "success"
@@ -168,13 +168,13 @@ class Target(threading.Thread):
             self._metrics.published(self.title, result, time.monotonic() - began)
         return result == "success"
 
-    def _failed(self, error: StoreError) -> None:
+    def _lost_sight(self, error: StoreError) -> None:
         with self._wake:
             self._seen, self.error = None, error
             self._wake.notify_all()
 
     def _fail(self, error: StoreError) -> None:
-        self._failed(error)
+        self._lost_sight(error)
         if isinstance(error, ConflictError):
             self._metrics.conflict(self.title)
         elif error.code != self._said:
